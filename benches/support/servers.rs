@@ -1,0 +1,189 @@
+//! The four servers of the load bench: an upstream, and three proxies before it that do the same job.
+//!
+//! Law: each proxy has one worker, keeps connections to the upstream, and sets the same `Authorization`.
+//! The upstream answers 401 without it, so a proxy that skips the job voids the run instead of winning it.
+//! Everything binds loopback, on ports the kernel gave, with all files in the scratch directory.
+//!
+//! Not here, on purpose: other peers, TLS, key checks. This bench is about the price of the plain path.
+
+use std::env;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::load::{ANSWER, PATH, ask, on_path};
+use super::process::{Running, Scratch};
+
+/// What the proxies inject: `bearer` and this. Handed to bare and Tollgate by the variable.
+const SECRET: &str = "bench-upstream-secret";
+const SECRET_VARIABLE: &str = "BENCH_SECRET";
+
+/// How long a server may take until it answers.
+const START: Duration = Duration::from_secs(10);
+
+/// The programs, all looked up before anything starts.
+pub(crate) struct Programs {
+    nginx: PathBuf,
+    bare: PathBuf,
+    tollgate: PathBuf,
+}
+
+impl Programs {
+    pub(crate) fn find() -> Result<Programs, String> {
+        let exe = env::current_exe().map_err(|e| format!("cannot find myself: {e}"))?;
+        // A bench lies in target/release/deps.
+        let release = exe.parent().and_then(Path::parent);
+        let release = release.ok_or("the bench does not lie in a target directory")?;
+        let built = |name: &str| {
+            let path = release.join(name);
+            let missing = || format!("{} is missing: `make bench` builds it first", path.display());
+            path.is_file().then(|| path.clone()).ok_or_else(missing)
+        };
+        Ok(Programs { nginx: on_path("nginx")?, bare: built("examples/bare")?, tollgate: built("tollgate")? })
+    }
+}
+
+/// A server that answered rightly at least once.
+pub(crate) struct Server {
+    pub(crate) name: &'static str,
+    pub(crate) port: u16,
+    pub(crate) process: Running,
+}
+
+/// Starts the upstream.
+pub(crate) fn upstream(programs: &Programs, scratch: &Scratch) -> Result<Server, String> {
+    let port = free_port()?;
+    let http = format!(
+        r#"
+  server {{
+    listen 127.0.0.1:{port};
+    keepalive_requests 1000000000;
+    location = {PATH} {{
+      default_type application/json;
+      if ($http_authorization != "bearer {SECRET}") {{ return 401; }}
+      return 200 '{ANSWER}';
+    }}
+  }}"#
+    );
+    let process = nginx("upstream", &http, programs, scratch)?;
+    let mut server = Server { name: "upstream", port, process };
+    // Without the secret it must refuse, which is the sign of life as well.
+    wait(&mut server, || match ask(port) {
+        Err(why) if why.contains(" 401 ") => Ok(()),
+        Err(why) => Err(why),
+        Ok(()) => Err("answers without the secret".to_owned()),
+    })?;
+    Ok(server)
+}
+
+/// Starts the three proxies, in the order of the report.
+pub(crate) fn proxies(programs: &Programs, scratch: &Scratch, upstream: u16) -> Result<[Server; 3], String> {
+    Ok([
+        ready(nginx_proxy(programs, scratch, upstream)?)?,
+        ready(bare(programs, scratch, upstream)?)?,
+        ready(tollgate(programs, scratch, upstream)?)?,
+    ])
+}
+
+fn nginx_proxy(programs: &Programs, scratch: &Scratch, upstream: u16) -> Result<Server, String> {
+    let port = free_port()?;
+    // The limits on requests and time per connection are lifted because Pingora has none by default.
+    let http = format!(
+        r#"
+  upstream origin {{
+    server 127.0.0.1:{upstream};
+    keepalive 128;
+    keepalive_requests 1000000000;
+  }}
+  server {{
+    listen 127.0.0.1:{port};
+    keepalive_requests 1000000000;
+    location / {{
+      proxy_pass http://origin;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Authorization "bearer {SECRET}";
+    }}
+  }}"#
+    );
+    let process = nginx("nginx", &http, programs, scratch)?;
+    Ok(Server { name: "nginx", port, process })
+}
+
+fn bare(programs: &Programs, scratch: &Scratch, upstream: u16) -> Result<Server, String> {
+    let port = free_port()?;
+    let mut command = Command::new(&programs.bare);
+    command.arg(port.to_string()).arg(format!("127.0.0.1:{upstream}"));
+    command.env(SECRET_VARIABLE, SECRET);
+    let process = Running::start("bare", command, scratch)?;
+    Ok(Server { name: "bare", port, process })
+}
+
+fn tollgate(programs: &Programs, scratch: &Scratch, upstream: u16) -> Result<Server, String> {
+    let port = free_port()?;
+    let config = format!(
+        r#"
+general_settings:
+  master_key: sk-bench-7f3a91c04e5d2b68
+  pass_through_endpoints:
+    - path: {PATH}
+      target: http://127.0.0.1:{upstream}{PATH}
+      headers:
+        Authorization: "bearer os.environ/{SECRET_VARIABLE}"
+"#
+    );
+    let config = scratch.write("tollgate.yaml", &config)?;
+    let mut command = Command::new(&programs.tollgate);
+    command.arg("--config").arg(config);
+    command.args(["--port", &port.to_string(), "--num_workers", "1"]);
+    command.env(SECRET_VARIABLE, SECRET);
+    let process = Running::start("tollgate", command, scratch)?;
+    Ok(Server { name: "tollgate", port, process })
+}
+
+/// One nginx with one worker and every file below the scratch directory, so that it needs no rights.
+fn nginx(name: &'static str, http: &str, programs: &Programs, scratch: &Scratch) -> Result<Running, String> {
+    let temp = |kind: &str| format!("  {kind}_temp_path {name}-{kind};\n");
+    let temps: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(temp).concat();
+    let config = format!(
+        "daemon off;\nworker_processes 1;\npid {name}.pid;\nerror_log stderr warn;\n\
+         events {{ worker_connections 1024; }}\n\
+         http {{\n  access_log off;\n  keepalive_timeout 1h;\n{temps}{http}\n}}\n"
+    );
+    let config = scratch.write(&format!("{name}.conf"), &config)?;
+    let mut command = Command::new(&programs.nginx);
+    // -e: else it opens the log of the installed nginx before it reads our file.
+    command.arg("-p").arg(scratch.path()).args(["-e", "stderr", "-c"]).arg(config);
+    Running::start(name, command, scratch)
+}
+
+fn ready(mut server: Server) -> Result<Server, String> {
+    let port = server.port;
+    wait(&mut server, || ask(port))?;
+    Ok(server)
+}
+
+/// Asks until the answer is right, the server ends, or patience does.
+fn wait(server: &mut Server, answers: impl Fn() -> Result<(), String>) -> Result<(), String> {
+    let deadline = Instant::now() + START;
+    loop {
+        server.process.alive()?;
+        match answers() {
+            Ok(()) => return Ok(()),
+            Err(why) if Instant::now() > deadline => {
+                let words = server.process.words();
+                return Err(format!("{} is not ready: {why}; {words}", server.name));
+            }
+            Err(_) => thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+/// A port that was free a moment ago. Whoever takes it in between makes its server fail to start.
+fn free_port() -> Result<u16, String> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let address = listener.and_then(|listener| listener.local_addr());
+    Ok(address.map_err(|e| format!("no free port: {e}"))?.port())
+}

@@ -1,0 +1,225 @@
+//! May this request pass? Match, then authenticate, then limit.
+//!
+//! The law: [`step`] is a pure function of a snapshot and a request head, and the only maker of an [`Admission`]; whatever
+//! serves a request must hold one. What it cannot know it asks for (`Step::Ask`), the shell answers and steps again: stores,
+//! shared counters and waiting will enter there. The same admission serves every kind of route.
+
+use std::sync::Arc;
+
+use http::header::{self, HeaderMap, HeaderName};
+use http::{Method, Version};
+
+use crate::auth::{AuthFault, Principal};
+use crate::limit::Place;
+use crate::rejection::{Dialect, Rejection};
+use crate::route::{Found, Match, RequestPath, is_reserved};
+use crate::snapshot::{Access, Lead, Member, Route, Snapshot};
+
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+
+/// The head of a request, as the client wrote it.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The request target: path and query in any form of RFC 9112 section 3.2.
+    pub target: &'a [u8],
+    /// The fields.
+    pub headers: &'a HeaderMap,
+    /// The protocol version.
+    pub version: Version,
+}
+
+/// What comes of a step.
+#[derive(Debug)]
+pub enum Step {
+    /// The request may pass.
+    Admit(Box<Admission>),
+    /// It may not.
+    Reject(Refusal),
+    /// Something outside must be known first.
+    Ask(Question),
+}
+
+/// What a step may need to know. Nothing yet: every key and limit is in the snapshot.
+#[derive(Clone, Copy, Debug)]
+pub enum Question {}
+
+/// A rejection with what the answer and the log need besides.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Why.
+    pub rejection: Rejection,
+    /// How to say it.
+    pub dialect: Dialect,
+    /// The route that refused, where one was found.
+    pub route: Option<Arc<Route>>,
+}
+
+/// The right to be served.
+#[derive(Debug)]
+pub struct Admission {
+    /// The route.
+    pub route: Arc<Route>,
+    /// Who is calling; none on an open route.
+    pub principal: Option<Principal>,
+    /// How errors are said.
+    pub dialect: Dialect,
+    /// The canonical path, for logs.
+    pub path: String,
+    /// What the client wrote below the route's path.
+    rest: Vec<u8>,
+    query: Option<Vec<u8>>,
+    captures: Vec<(String, Vec<u8>)>,
+    #[expect(dead_code, reason = "held until the request ends")]
+    place: Option<Place>,
+}
+
+/// Decides over one request.
+pub fn step(snapshot: &Snapshot, head: Head<'_>) -> Step {
+    let mut found_route = None;
+    match admit(snapshot, head, &mut found_route) {
+        Ok(admission) => Step::Admit(Box::new(admission)),
+        Err(rejection) => Step::Reject(Refusal { rejection, dialect: dialect(head), route: found_route }),
+    }
+}
+
+fn admit(snapshot: &Snapshot, head: Head<'_>, route: &mut Option<Arc<Route>>) -> Result<Admission, Rejection> {
+    let (path, query) = split_target(head.target);
+    let path = RequestPath::parse(path).map_err(Rejection::BadPath)?;
+    refuse_loop(snapshot, head.headers)?;
+    let found = find(snapshot, &path, head.method)?;
+    *route = Some(Arc::clone(found.value));
+    let principal = authenticate(snapshot, found.value, head, &path, query)?;
+    if head.headers.contains_key(header::UPGRADE) && is_websocket(head.headers) {
+        return Err(Rejection::Upgrade);
+    }
+    let Lead::Group(group) = &found.value.lead else { return Err(Rejection::NotServedYet("Adapter routes")) };
+    limit_body(snapshot, head.headers)?;
+    let place = match &snapshot.gate {
+        Some(gate) => Some(gate.enter().ok_or(Rejection::TooManyInFlight)?),
+        None => None,
+    };
+    let templated = group.members().any(|member| member.target.has_captures());
+    let admission = Admission {
+        route: Arc::clone(found.value),
+        principal,
+        dialect: dialect(head),
+        path: path.canonical().into_owned(),
+        rest: if found.pattern.has_subpath() { path.rest(found.pattern.len()).to_vec() } else { Vec::new() },
+        query: query.map(<[u8]>::to_vec),
+        captures: if templated { captures(&found, &path) } else { Vec::new() },
+        place,
+    };
+    if templated {
+        for member in group.members() {
+            admission.refuse_dots(member)?;
+        }
+    }
+    Ok(admission)
+}
+
+/// Path and query of an origin-form or absolute-form target; anything else is no path.
+fn split_target(target: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let path = match memchr::memmem::find(target, b"://") {
+        Some(at) if target.first() != Some(&b'/') => {
+            let rest = target.get(at + 3..).unwrap_or_default();
+            match memchr::memchr2(b'/', b'?', rest) {
+                Some(at) => rest.get(at..).unwrap_or_default(),
+                None => b"/",
+            }
+        }
+        _ => target,
+    };
+    match memchr::memchr(b'?', path) {
+        Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..)),
+        None => (path, None),
+    }
+}
+
+/// A request that this process has sent comes back signed in `Via` (RFC 9110 section 7.6.3).
+fn refuse_loop(snapshot: &Snapshot, headers: &HeaderMap) -> Result<(), Rejection> {
+    let ours = snapshot.pseudonym.as_bytes();
+    let looped = headers.get_all(header::VIA).iter().any(|via| memchr::memmem::find(via.as_bytes(), ours).is_some());
+    if looped { Err(Rejection::Loop) } else { Ok(()) }
+}
+
+fn find<'s>(
+    snapshot: &'s Snapshot,
+    path: &RequestPath<'_>,
+    method: &Method,
+) -> Result<Match<'s, Arc<Route>>, Rejection> {
+    let no_route = || Rejection::NoRoute { method: method.to_string(), path: path.canonical().into_owned() };
+    if is_reserved(path) {
+        return Err(no_route());
+    }
+    match snapshot.routes.find(path, method) {
+        Found::Route(found) => Ok(found),
+        Found::OtherMethods(methods) => {
+            Err(Rejection::MethodNotAllowed(methods.into_iter().map(str::to_owned).collect()))
+        }
+        Found::Nothing => Err(no_route()),
+    }
+}
+
+fn authenticate(
+    snapshot: &Snapshot,
+    route: &Route,
+    head: Head<'_>,
+    path: &RequestPath<'_>,
+    query: Option<&[u8]>,
+) -> Result<Option<Principal>, Rejection> {
+    let last = path.canon(path.len().saturating_sub(1));
+    match route.places.authenticate(head.headers, last, query, &snapshot.keyring) {
+        Ok(principal) => Ok(Some(principal)),
+        // On an open route what nobody knows is the caller's own business.
+        Err(AuthFault::Missing | AuthFault::Unknown) if route.access == Access::Open => Ok(None),
+        Err(fault) => Err(Rejection::Auth(fault)),
+    }
+}
+
+fn is_websocket(headers: &HeaderMap) -> bool {
+    headers.get_all(header::UPGRADE).iter().any(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"websocket"))
+}
+
+/// A declared length is judged before the upstream hears of the request; a chunked body while it flows.
+fn limit_body(snapshot: &Snapshot, headers: &HeaderMap) -> Result<(), Rejection> {
+    let Some(most) = snapshot.request_bytes else { return Ok(()) };
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|declared| declared > most) { Err(Rejection::BodyTooLarge(most)) } else { Ok(()) }
+}
+
+fn captures(found: &Match<'_, Arc<Route>>, path: &RequestPath<'_>) -> Vec<(String, Vec<u8>)> {
+    let pattern = found.pattern;
+    pattern
+        .names()
+        .filter_map(|name| pattern.capture(name, path).map(|value| (name.to_owned(), value.to_vec())))
+        .collect()
+}
+
+fn dialect(head: Head<'_>) -> Dialect {
+    let (path, _) = split_target(head.target);
+    let messages = path.ends_with(b"/v1/messages") || path.ends_with(b"/v1/messages/count_tokens");
+    if messages || head.headers.contains_key(ANTHROPIC_VERSION) { Dialect::Anthropic } else { Dialect::OpenAi }
+}
+
+impl Admission {
+    /// The path and query that `member` is asked for.
+    pub fn path_and_query(&self, member: &Member, snapshot: &Snapshot) -> Vec<u8> {
+        let capture =
+            |name: &str| self.captures.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_slice());
+        let is_key = |value: &[u8]| snapshot.keyring.occurs_in(value);
+        member.target.path_and_query(&self.rest, self.query.as_deref(), &capture, &is_key)
+    }
+
+    /// A capture beside literal text can form a dot segment that neither has alone.
+    fn refuse_dots(&self, member: &Member) -> Result<(), Rejection> {
+        let capture =
+            |name: &str| self.captures.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_slice());
+        let written = member.target.path_and_query(&self.rest, None, &capture, &|_| false);
+        RequestPath::parse(split_target(&written).0).map(|_| ()).map_err(Rejection::BadPath)
+    }
+}
+
+#[cfg(test)]
+mod tests;

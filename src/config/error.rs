@@ -1,0 +1,93 @@
+//! What is wrong with a config file, and how to mend it.
+//!
+//! The law: every message names the file and line, the dotted path of the key, the problem and the mend; all of them
+//! are gathered before any is shown; none of them ever holds a secret's value.
+//!
+//! It does not decide what a problem is: the rules do, each beside its own parser.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Where a key stands: the file as the user named it, and the line counted from 1 (0 when it is not known).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file, as it was named on the command line or in `include:`.
+    pub file: Arc<str>,
+    /// The line, counted from 1; 0 is the file as a whole.
+    pub line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}", self.file),
+            line => write!(f, "{}:{line}", self.file),
+        }
+    }
+}
+
+/// A key of the file: its place and its dotted path (`general_settings.pass_through_endpoints[0].target`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// File and line.
+    pub place: Place,
+    /// The dotted path; empty for the file as a whole.
+    pub path: String,
+}
+
+/// One message: where, what, and how to mend it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it stands.
+    pub site: Site,
+    /// What is wrong.
+    pub what: String,
+    /// What to write instead.
+    pub mend: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.site.place)?;
+        if !self.site.path.is_empty() {
+            write!(f, "{}: ", self.site.path)?;
+        }
+        f.write_str(&self.what)?;
+        if !self.mend.is_empty() {
+            write!(f, "; {}", self.mend)?;
+        }
+        Ok(())
+    }
+}
+
+/// Everything a file has to say for itself: errors, which refuse it, and notices, which do not.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What refuses the file.
+    pub problems: Vec<Problem>,
+    /// What the operator should know.
+    pub notices: Vec<Problem>,
+}
+
+impl Report {
+    /// Records a problem: the file is refused.
+    pub fn problem(&mut self, site: &Site, what: impl Into<String>, mend: impl Into<String>) {
+        self.problems.push(Problem { site: site.clone(), what: what.into(), mend: mend.into() });
+    }
+
+    /// Records a notice: the file stands.
+    pub fn notice(&mut self, site: &Site, what: impl Into<String>, mend: impl Into<String>) {
+        self.notices.push(Problem { site: site.clone(), what: what.into(), mend: mend.into() });
+    }
+
+    /// Whether the file may be served.
+    pub fn is_clean(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// Puts the messages in the order of the file, so that a reader mends from top to bottom.
+    pub fn sort(&mut self) {
+        self.problems.sort_by_key(|problem| problem.site.place.line);
+        self.notices.sort_by_key(|notice| notice.site.place.line);
+    }
+}

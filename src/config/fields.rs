@@ -1,0 +1,419 @@
+//! Every key that a config file may hold, in one table: what kind of value it takes and what becomes of it.
+//!
+//! The law: a key is *honoured*, *harmless* to leave undone (one notice says so), or *protective*: leaving it undone would
+//! make the proxy more open than the file says, so the file is refused unless `tollgate.accept_unsupported` names the key.
+//! Unknown keys, suggestions and the JSON Schema are read from here; nothing else lists keys.
+//!
+//! It holds no rule about values: those are beside their types.
+
+/// What becomes of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Tollgate does what the key says.
+    Honoured,
+    /// Not done; nothing becomes more open by it. One notice says so.
+    Harmless,
+    /// Not done, and it would protect: the file is refused unless the operator accepts that in writing.
+    Protective,
+}
+
+/// The kind of value a key takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Anything at all; not looked into.
+    Any,
+    /// `true` or `false`, never quoted.
+    Bool,
+    /// A list.
+    List,
+    /// A mapping.
+    Map,
+    /// A number that is not negative.
+    Number,
+    /// Text, or a number or boolean taken as text.
+    Text,
+}
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// Its name.
+    pub name: &'static str,
+    /// The kind of its value.
+    pub kind: Kind,
+    /// What becomes of it.
+    pub standing: Standing,
+    /// What it does, or why it is left undone.
+    pub doc: &'static str,
+}
+
+/// A mapping of the file and the keys it may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// The dotted path of the mapping, `[]` for the entries of a list.
+    pub path: &'static str,
+    /// Its keys.
+    pub fields: &'static [Field],
+    /// Whether a key that is not listed refuses the file; otherwise it is a notice.
+    pub closed: bool,
+}
+
+const fn honoured(name: &'static str, kind: Kind, doc: &'static str) -> Field {
+    Field { name, kind, standing: Standing::Honoured, doc }
+}
+
+const fn harmless(name: &'static str, doc: &'static str) -> Field {
+    Field { name, kind: Kind::Any, standing: Standing::Harmless, doc }
+}
+
+const fn protective(name: &'static str, doc: &'static str) -> Field {
+    Field { name, kind: Kind::Any, standing: Standing::Protective, doc }
+}
+
+/// The top of the file.
+pub const TOP: Shape = Shape {
+    path: "",
+    closed: false,
+    fields: &[
+        honoured("general_settings", Kind::Map, "master key, pass-through routes, proxy-wide settings"),
+        honoured("litellm_settings", Kind::Map, "settings of LiteLLM's library; read for what protects"),
+        honoured("router_settings", Kind::Map, "routing between model deployments; models are not served yet"),
+        harmless("model_list", "models are not served yet"),
+        honoured("environment_variables", Kind::Map, "variables that os.environ/NAME sees before the process's own"),
+        honoured("include", Kind::List, "further files, merged into this one; relative to this file"),
+        honoured("tollgate", Kind::Map, "what LiteLLM has no word for"),
+        harmless("callback_settings", "callbacks are not sent"),
+        harmless("finetune_settings", "fine-tuning files are not managed"),
+        harmless("files_settings", "files are not managed"),
+        harmless("credential_list", "named credentials belong to model deployments, which are not served yet"),
+        harmless("mcp_servers", "MCP servers are not served"),
+        harmless("vector_store_registry", "vector stores are not served"),
+        harmless("search_tools", "search tools are not served"),
+        protective("guardrails", "guardrails are not run"),
+    ],
+};
+
+/// `general_settings`.
+pub const GENERAL: Shape = Shape {
+    path: "general_settings",
+    closed: false,
+    fields: &[
+        honoured("master_key", Kind::Text, "the admin key; opens every route with auth: true"),
+        honoured("pass_through_endpoints", Kind::List, "the routes"),
+        honoured("pass_through_request_timeout", Kind::Number, "seconds to the first byte and of silence; default 600"),
+        honoured(
+            "litellm_key_header_name",
+            Kind::Text,
+            "the one header that holds `Bearer KEY`; replaces the usual places",
+        ),
+        honoured("max_request_size_mb", Kind::Number, "the largest request body in MB (10^6 bytes); more is 413"),
+        honoured("global_max_parallel_requests", Kind::Number, "requests in flight over the whole proxy; more is 429"),
+        honoured(
+            "dangerously_permit_weak_or_unset_master_key",
+            Kind::Bool,
+            "accept a publicly known master key on any listener",
+        ),
+        harmless("database_connection_pool_limit", "there is no database connection"),
+        harmless("database_connection_timeout", "there is no database connection"),
+        harmless("database_url", "keys in a database are not read yet: they do not open any route"),
+        harmless("user_api_key_cache_ttl", "keys are held whole, not cached"),
+        harmless("user_api_key_cache_max_size", "keys are held whole, not cached"),
+        harmless("public_routes", "routes stay as closed as their auth says"),
+        harmless("use_x_forwarded_for", "the client address is the peer of the connection"),
+        harmless("max_parallel_requests", "the default of virtual keys, which do not exist yet"),
+        harmless("cancel_on_disconnect", "always so: the upstream is cancelled when the client leaves"),
+        harmless("passthrough_managed_object_ids", "bodies are never rewritten"),
+        harmless("token_rate_limit_type", "the default of virtual keys, which do not exist yet"),
+        harmless("coordination_redis", "one process counts for itself"),
+        harmless("allow_requests_on_db_unavailable", "there is no database connection"),
+        harmless("allow_client_side_credentials", "targets come from the file alone"),
+        harmless("include_call_id_in_error_body", "the call id is in the x-litellm-call-id header"),
+        harmless("completion_model", "models are not served yet"),
+        harmless("enable_openai_websocket_passthrough", "WebSocket is not relayed yet"),
+        harmless("disable_bedrock_agent_runtime_passthrough", "there are no built-in provider routes"),
+        harmless("store_model_in_db", "there is no database connection"),
+        harmless("user_header_name", "end users are not told apart yet"),
+        harmless("user_header_mappings", "end users are not told apart yet"),
+        harmless("alerting", "alerts are not sent"),
+        harmless("alert_types", "alerts are not sent"),
+        harmless("alerting_threshold", "alerts are not sent"),
+        harmless("alerting_args", "alerts are not sent"),
+        harmless("proxy_batch_write_at", "there is no database connection"),
+        harmless("proxy_config_reload_interval_seconds", "the file is read at start"),
+        harmless("disable_spend_logs", "spend is not recorded yet"),
+        harmless("disable_master_key_return", "the master key is never returned"),
+        harmless("background_health_checks", "models are not probed"),
+        harmless("health_check_interval", "models are not probed"),
+        protective("max_response_size_mb", "answers are not limited in size"),
+        protective("allowed_routes", "keys are not limited to routes yet"),
+        protective("admin_only_routes", "routes are not limited to admins yet"),
+        protective("allowed_ips", "clients are not limited by address yet"),
+        protective("custom_auth", "Python hooks are not run"),
+        protective("custom_auth_run_common_checks", "Python hooks are not run"),
+        protective("enable_jwt_auth", "JWTs are not checked"),
+        protective("litellm_jwtauth", "JWTs are not checked"),
+        protective("enable_oauth2_auth", "OAuth2 tokens are not checked"),
+        protective("max_in_flight_requests_per_worker", "requests in flight are limited over the whole proxy only"),
+        protective("max_queued_requests_per_worker", "requests are not queued"),
+        protective("admission_queue_timeout_seconds", "requests are not queued"),
+        protective("fail_closed_rate_limit_enforcement", "limits are not shared between processes yet"),
+        protective("enforce_user_param", "bodies are not looked into"),
+        protective("key_management_system", "secrets come from variables, files and systemd credentials"),
+        protective("key_management_settings", "secrets come from variables, files and systemd credentials"),
+    ],
+};
+
+/// An entry of `general_settings.pass_through_endpoints`.
+pub const ENTRY: Shape = Shape {
+    path: "general_settings.pass_through_endpoints[]",
+    closed: true,
+    fields: &[
+        honoured("path", Kind::Text, "the path clients call; `{name}` stands for a segment or a part of one"),
+        honoured("target", Kind::Text, "the URL requests are sent to"),
+        honoured("headers", Kind::Map, "headers set on the upstream request; they replace the client's"),
+        honoured("auth", Kind::Bool, "true: a Tollgate key is required; false: open"),
+        honoured("forward_headers", Kind::Bool, "true: the client's headers are sent on, but hop-by-hop ones and keys"),
+        honoured("include_subpath", Kind::Bool, "true: everything below the path is served too"),
+        honoured("methods", Kind::List, "the methods served; unset: all but CONNECT and TRACE"),
+        honoured("timeout", Kind::Number, "seconds to the first byte and of silence"),
+        honoured("default_query_params", Kind::Map, "parameters added where neither client nor target names them"),
+        honoured("merge_query_params", Kind::Bool, "always so: the target's parameters are kept beside the client's"),
+        honoured("cost_per_request", Kind::Number, "US dollars a request; noted in the access log"),
+        honoured("id", Kind::Text, "a name for the route in logs"),
+        honoured("custom_auth_parser", Kind::Text, "`langfuse`: the public half of Basic credentials is the key"),
+        honoured("retry_non_idempotent", Kind::Bool, "true: POST is repeated too when a pooled connection was stale"),
+        honoured("allow_metadata", Kind::Bool, "true: the target may be a link-local metadata address"),
+        honoured("tollgate", Kind::Map, "the keys that LiteLLM has no word for, apart"),
+        harmless("is_from_config", "read-only in LiteLLM"),
+        protective("guardrails", "guardrails are not run"),
+    ],
+};
+
+/// Keys of an entry that have a meaning one day, so that they answer "not yet" and not "unknown".
+pub const LATER: &[&str] = &["targets", "websocket", "heartbeat", "queue", "shadow", "tls", "model_from", "usage"];
+
+/// `tollgate` inside an entry.
+pub const ENTRY_OWN: Shape = Shape {
+    path: "general_settings.pass_through_endpoints[].tollgate",
+    closed: true,
+    fields: &[
+        honoured("retry_non_idempotent", Kind::Bool, "true: POST is repeated too when a pooled connection was stale"),
+        honoured("allow_metadata", Kind::Bool, "true: the target may be a link-local metadata address"),
+    ],
+};
+
+/// `tollgate`.
+pub const TOLLGATE: Shape = Shape {
+    path: "tollgate",
+    closed: true,
+    fields: &[
+        honoured("listen", Kind::List, "addresses to listen on; default 127.0.0.1:4000 and [::1]:4000"),
+        honoured("default_auth", Kind::Bool, "what an entry without `auth` means"),
+        honoured("accept_unsupported", Kind::List, "protective keys that may be left undone"),
+        honoured("allow_metadata", Kind::Bool, "true: any target may be a link-local metadata address"),
+        honoured("retry_non_idempotent", Kind::Bool, "the default of the entries' key of that name"),
+        honoured("ca_file", Kind::Text, "PEM certificates trusted beside the system's"),
+        honoured("resolve", Kind::Map, "`host` or `host:port` to `address` or `address:port`, as curl's --resolve"),
+        honoured("dns", Kind::Map, "name servers"),
+        honoured("timeouts", Kind::Map, "timeouts of the whole proxy"),
+    ],
+};
+
+/// `tollgate.dns`.
+pub const DNS: Shape = Shape {
+    path: "tollgate.dns",
+    closed: true,
+    fields: &[honoured("servers", Kind::List, "`address` or `address:port` of name servers; default: the system's")],
+};
+
+/// `tollgate.timeouts`.
+pub const TIMEOUTS: Shape = Shape {
+    path: "tollgate.timeouts",
+    closed: true,
+    fields: &[
+        honoured("connect", Kind::Number, "seconds for TCP, and again for TLS; default 5"),
+        honoured("idle", Kind::Number, "seconds an unused upstream connection is kept; default 30"),
+    ],
+};
+
+/// `litellm_settings`.
+pub const LITELLM: Shape = Shape {
+    path: "litellm_settings",
+    closed: false,
+    fields: &[
+        harmless("drop_params", "models are not served yet"),
+        harmless("request_timeout", "models are not served yet"),
+        harmless("num_retries", "models are not served yet"),
+        harmless("fallbacks", "models are not served yet"),
+        harmless("default_fallbacks", "models are not served yet"),
+        harmless("context_window_fallbacks", "models are not served yet"),
+        harmless("content_policy_fallbacks", "models are not served yet"),
+        harmless("callbacks", "callbacks are not sent"),
+        harmless("success_callback", "callbacks are not sent"),
+        harmless("failure_callback", "callbacks are not sent"),
+        harmless("service_callback", "callbacks are not sent"),
+        harmless("cache", "answers are not cached"),
+        harmless("cache_params", "answers are not cached"),
+        harmless("set_verbose", "--debug says more"),
+        harmless("json_logs", "the log format follows the terminal"),
+        harmless("turn_off_message_logging", "bodies are never logged"),
+        harmless("redact_user_api_key_info", "keys are never logged"),
+        harmless("telemetry", "there is none"),
+        harmless("sse_keepalive_ping_interval_seconds", "streams are relayed byte for byte"),
+        harmless("include_cost_in_streaming_usage", "streams are relayed byte for byte"),
+        harmless("use_chat_completions_url_for_anthropic_messages", "always so, once models are served"),
+        harmless("strip_anthropic_total_tokens", "models are not served yet"),
+        harmless("anthropic_messages_estimate_initial_input_tokens", "models are not served yet"),
+        harmless("budget_exceeded_status_code", "budgets are not kept yet"),
+        harmless("force_redis_hash_tag_grouping", "there is no Redis connection"),
+        harmless("default_key_generate_params", "virtual keys do not exist yet"),
+        protective("max_budget", "budgets are not kept yet"),
+        protective("budget_duration", "budgets are not kept yet"),
+        protective("require_auth_for_metrics_endpoint", "there is no metrics endpoint yet"),
+        protective("max_end_user_budget_id", "budgets are not kept yet"),
+        protective("upperbound_key_generate_params", "virtual keys do not exist yet"),
+        protective("guardrails", "guardrails are not run"),
+    ],
+};
+
+/// `router_settings`.
+pub const ROUTER: Shape = Shape {
+    path: "router_settings",
+    closed: false,
+    fields: &[
+        harmless("routing_strategy", "models are not served yet"),
+        harmless("routing_strategy_args", "models are not served yet"),
+        harmless("routing_groups", "models are not served yet"),
+        harmless("num_retries", "models are not served yet"),
+        harmless("retry_policy", "models are not served yet"),
+        harmless("model_group_retry_policy", "models are not served yet"),
+        harmless("retry_after", "models are not served yet"),
+        harmless("timeout", "models are not served yet"),
+        harmless("stream_timeout", "models are not served yet"),
+        harmless("allowed_fails", "models are not served yet"),
+        harmless("cooldown_time", "models are not served yet"),
+        harmless("fallbacks", "models are not served yet"),
+        harmless("default_fallbacks", "models are not served yet"),
+        harmless("context_window_fallbacks", "models are not served yet"),
+        harmless("content_policy_fallbacks", "models are not served yet"),
+        harmless("model_group_alias", "models are not served yet"),
+        harmless("enable_tag_filtering", "models are not served yet"),
+        harmless("optional_pre_call_checks", "models are not served yet"),
+        harmless("redis_host", "there is no Redis connection"),
+        harmless("redis_port", "there is no Redis connection"),
+        harmless("redis_password", "there is no Redis connection"),
+        harmless("redis_url", "there is no Redis connection"),
+        harmless("enable_pre_call_checks", "models are not served yet"),
+        harmless("disable_cooldowns", "models are not served yet"),
+    ],
+};
+
+/// An entry of `model_list`.
+pub const MODEL: Shape = Shape {
+    path: "model_list[]",
+    closed: false,
+    fields: &[
+        harmless("model_name", "models are not served yet"),
+        harmless("litellm_params", "models are not served yet"),
+        harmless("model_info", "models are not served yet"),
+    ],
+};
+
+/// `model_list[].litellm_params`. Keys that are not listed are parameters of the provider, as in LiteLLM.
+pub const MODEL_PARAMS: Shape = Shape {
+    path: "model_list[].litellm_params",
+    closed: false,
+    fields: &[
+        harmless("model", "models are not served yet"),
+        harmless("api_key", "models are not served yet"),
+        harmless("api_base", "models are not served yet"),
+        harmless("api_version", "models are not served yet"),
+        harmless("rpm", "models are not served yet"),
+        harmless("tpm", "models are not served yet"),
+        harmless("itpm", "models are not served yet"),
+        harmless("otpm", "models are not served yet"),
+        harmless("rpd", "models are not served yet"),
+        harmless("tpd", "models are not served yet"),
+        harmless("timeout", "models are not served yet"),
+        harmless("stream_timeout", "models are not served yet"),
+        harmless("timeout_by_service_tier", "models are not served yet"),
+        harmless("max_retries", "models are not served yet"),
+        harmless("max_parallel_requests", "models are not served yet"),
+        harmless("weight", "models are not served yet"),
+        harmless("order", "models are not served yet"),
+        harmless("tags", "models are not served yet"),
+        harmless("use_in_pass_through", "models are not served yet"),
+        harmless("litellm_credential_name", "models are not served yet"),
+        harmless("input_cost_per_token", "models are not served yet"),
+        harmless("output_cost_per_token", "models are not served yet"),
+    ],
+};
+
+/// `model_list[].model_info`.
+pub const MODEL_INFO: Shape = Shape {
+    path: "model_list[].model_info",
+    closed: false,
+    fields: &[
+        harmless("id", "models are not served yet"),
+        harmless("base_model", "models are not served yet"),
+        harmless("mode", "models are not served yet"),
+        harmless("team_id", "models are not served yet"),
+        harmless("access_groups", "models are not served yet"),
+    ],
+};
+
+/// Every shape, for the schema and for the test that walks the table.
+pub const SHAPES: &[Shape] =
+    &[TOP, GENERAL, ENTRY, ENTRY_OWN, TOLLGATE, DNS, TIMEOUTS, LITELLM, ROUTER, MODEL, MODEL_PARAMS, MODEL_INFO];
+
+impl Shape {
+    /// The field `name`.
+    pub fn field(&self, name: &str) -> Option<&'static Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// The known key that `name` was most likely meant to be.
+    pub fn nearest(&self, name: &str) -> Option<&'static str> {
+        let lower = name.to_ascii_lowercase().replace('-', "_");
+        self.fields
+            .iter()
+            .map(|field| (strsim::damerau_levenshtein(&lower, field.name), field.name))
+            .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
+            .min_by_key(|(distance, _)| *distance)
+            .map(|(_, known)| known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_names_a_key_once() {
+        for shape in SHAPES {
+            for (index, field) in shape.fields.iter().enumerate() {
+                assert!(
+                    shape.fields[index + 1..].iter().all(|other| other.name != field.name),
+                    "{}.{}",
+                    shape.path,
+                    field.name
+                );
+                assert!(!field.doc.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn typing_slips_find_the_key_that_was_meant() {
+        for (typed, meant) in [
+            ("include_subpaths", Some("include_subpath")),
+            ("Auth", Some("auth")),
+            ("autth", Some("auth")),
+            ("forward-headers", Some("forward_headers")),
+            ("method", Some("methods")),
+            ("zzz", None),
+        ] {
+            assert_eq!(ENTRY.nearest(typed), meant, "{typed}");
+        }
+    }
+}

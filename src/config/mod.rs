@@ -1,0 +1,199 @@
+//! A file becomes a [`Config`]: plain data, every value valid, every reference replaced.
+//!
+//! `raw` reads YAML into a tree that knows its lines, `include` merges further files, `fields` lists every key,
+//! `section` reads one mapping, `env` is the only door to variables and secret files, `validate` puts it together.
+//! The law: either a `Config` and no problem, or every problem at once. Rules about paths, targets and headers stand
+//! beside their types, one floor up; `snapshot` applies them and reports into the same [`Report`].
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use crate::config::env::{Environ, Expanded};
+use crate::config::error::{Report, Site};
+use crate::secret::Secret;
+
+pub mod env;
+pub mod error;
+mod fields;
+mod include;
+pub mod listen;
+mod raw;
+mod schema;
+mod section;
+mod validate;
+
+pub use fields::{SHAPES, Shape, Standing};
+pub use schema::json_schema;
+
+/// What the command line says instead of the file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--host`.
+    pub host: Option<String>,
+    /// `--port`.
+    pub port: Option<u16>,
+}
+
+/// A valid config.
+#[derive(Debug)]
+pub struct Config {
+    /// The file as a whole, for problems that have no better place.
+    pub site: Site,
+    /// Where to listen.
+    pub listen: Vec<listen::Listen>,
+    /// The admin key; none when the file and the environment have none.
+    pub master_key: Option<Secret>,
+    /// The one header that holds the key, when it replaces the usual places.
+    pub key_header: Option<(String, Site)>,
+    /// The routes, in the file's order.
+    pub endpoints: Vec<Endpoint>,
+    /// Limits of the whole proxy.
+    pub limits: Limits,
+    /// How upstreams are reached.
+    pub network: Network,
+}
+
+/// Limits of the whole proxy.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// The largest request body, in bytes.
+    pub request_bytes: Option<u64>,
+    /// The most requests in flight.
+    pub parallel: Option<usize>,
+}
+
+/// How upstreams are reached.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// PEM certificates trusted beside the system's.
+    pub ca_pem: Option<(Vec<u8>, Site)>,
+    /// Addresses given by hand.
+    pub resolve: Vec<Override>,
+    /// Name servers; empty: the system's.
+    pub dns_servers: Vec<SocketAddr>,
+    /// Seconds for TCP, and again for TLS.
+    pub connect_seconds: f64,
+    /// Seconds an unused connection is kept.
+    pub idle_seconds: f64,
+}
+
+/// One line of `tollgate.resolve`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// The host name, in lower case.
+    pub host: String,
+    /// The port it counts for; none: every port.
+    pub port: Option<u16>,
+    /// The address to use; its port 0 means the target's own.
+    pub address: SocketAddr,
+}
+
+/// One entry of `general_settings.pass_through_endpoints`.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// The entry.
+    pub site: Site,
+    /// A name for logs.
+    pub id: Option<String>,
+    /// The path, as written.
+    pub path: (String, Site),
+    /// Where it leads.
+    pub target: (TargetText, Site),
+    /// Headers set on the upstream request.
+    pub headers: Vec<HeaderText>,
+    /// Whether a key is required; none: nobody said, and every listener is loopback.
+    pub auth: Option<bool>,
+    /// Whether the client's headers are sent on.
+    pub forward_headers: bool,
+    /// Whether everything below the path is served too.
+    pub include_subpath: bool,
+    /// The methods served, as written; none: all.
+    pub methods: Option<Vec<(String, Site)>>,
+    /// Seconds to the first byte and of silence.
+    pub silence_seconds: f64,
+    /// Parameters added where neither client nor target names them.
+    pub default_query: Vec<QueryText>,
+    /// US dollars a request.
+    pub cost_per_request: Option<f64>,
+    /// Whether the public half of Basic credentials is the key.
+    pub langfuse_credentials: bool,
+    /// A further header that holds the key.
+    pub user_key_header: Option<(String, Site)>,
+    /// Whether POST is repeated when a pooled connection was stale.
+    pub retry_non_idempotent: bool,
+    /// Whether the target may be a link-local metadata address.
+    pub allow_metadata: bool,
+}
+
+/// A target, references replaced, not parsed yet.
+#[derive(Debug)]
+pub enum TargetText {
+    /// The name of an adapter.
+    Adapter(String),
+    /// A URL.
+    Url {
+        /// Everything before the query.
+        base: String,
+        /// The query's parameters, in order.
+        query: Vec<QueryText>,
+    },
+}
+
+/// A query parameter of the file.
+#[derive(Clone, Debug)]
+pub struct QueryText {
+    /// Its name.
+    pub name: String,
+    /// Its value; none for a bare name in a target.
+    pub value: Option<Expanded>,
+    /// Whether name and value are in the form a URL wants already: the literal parts of a target.
+    pub encoded: bool,
+}
+
+/// A header of the file.
+#[derive(Debug)]
+pub struct HeaderText {
+    /// Its name, as written.
+    pub name: String,
+    /// Its value.
+    pub value: Expanded,
+    /// Where it stands.
+    pub site: Site,
+}
+
+impl Endpoint {
+    /// Whether an upstream request of this entry carries a secret of ours: a value from a reference, or any value under
+    /// a name that credentials are known to have.
+    pub fn injects_secret(&self) -> bool {
+        let headers = self.headers.iter().any(|header| header.value.secret || is_credential_name(&header.name));
+        let target = match &self.target.0 {
+            TargetText::Adapter(_) => true,
+            TargetText::Url { query, .. } => query.iter().any(QueryText::is_secret),
+        };
+        headers || target || self.default_query.iter().any(QueryText::is_secret)
+    }
+}
+
+impl QueryText {
+    /// Whether its value must not be overridden by a client.
+    pub fn is_secret(&self) -> bool {
+        self.value.as_ref().is_some_and(|value| value.secret || is_credential_name(&self.name))
+    }
+}
+
+/// Names under which APIs are known to take credentials.
+fn is_credential_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    matches!(name.as_str(), "authorization" | "proxy-authorization" | "cookie" | "key" | "apikey" | "api-key" | "sig")
+        || ["-key", "-token", "-secret", "password"].iter().any(|ending| name.ends_with(ending))
+        || matches!(name.as_str(), "token" | "secret")
+}
+
+/// Reads the file at `path`. The config is there exactly when the report is clean.
+pub fn load(path: &Path, environ: &dyn Environ, overrides: &Overrides) -> (Option<Config>, Report) {
+    let mut report = Report::default();
+    let config = include::read(path, environ, &mut report)
+        .and_then(|node| validate::config(&node, path, environ, overrides, &mut report));
+    report.sort();
+    (config.filter(|_| report.is_clean()), report)
+}

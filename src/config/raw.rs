@@ -1,0 +1,340 @@
+//! A YAML file as a tree that remembers where everything stood.
+//!
+//! `serde_yaml` decides what the file *means* (anchors, merge keys, duplicate keys, expansion and depth limits); a second
+//! pass over the same bytes by `saphyr-parser` remembers lines and the text of numbers, so that `1.10` stays `1.10`.
+//! The law: a file is at most [`MAX_BYTES`] and [`MAX_NODES`] big, and is refused before it is expanded beyond that.
+//!
+//! It knows no key of the config: that is `validate`'s. It is the only file that names the YAML crates.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use saphyr_parser::{Event, Parser, Tag};
+use serde_yaml::Value as Yaml;
+
+use crate::config::error::Place;
+
+/// The largest file that is read, in bytes: 100 times what 10,000 routes need would still be refused quickly.
+pub const MAX_BYTES: usize = 16 << 20;
+/// The most values and keys a file may hold, before and after its aliases are expanded.
+pub const MAX_NODES: usize = 600_000;
+
+/// A value and where it stands.
+#[derive(Clone)]
+pub struct Node {
+    /// Where the value begins.
+    pub place: Place,
+    /// The value.
+    pub value: Value,
+}
+
+/// What YAML can say, with numbers kept as they were written.
+#[derive(Clone)]
+pub enum Value {
+    /// `null`, `~` or nothing.
+    Null,
+    /// `true` or `false`; `yes`, `on` and quoted ones are [`Value::Text`].
+    Bool(bool),
+    /// A number, as written.
+    Number(String),
+    /// Text.
+    Text(String),
+    /// A sequence.
+    List(Vec<Node>),
+    /// A mapping, in the file's order, merge keys applied.
+    Map(Vec<Entry>),
+}
+
+/// One `key: value` line of a mapping.
+#[derive(Clone)]
+pub struct Entry {
+    /// The key, as text.
+    pub key: String,
+    /// Where the key stands.
+    pub place: Place,
+    /// Its value.
+    pub node: Node,
+}
+
+/// Why bytes are no tree, with the line (0 when the parser gave none).
+#[derive(Debug, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// The line, from 1.
+    pub line: usize,
+    /// The problem in the parser's words, or ours.
+    pub what: String,
+}
+
+impl Value {
+    /// The name that messages use for this kind of value.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "nothing",
+            Self::Bool(_) => "a boolean",
+            Self::Number(_) => "a number",
+            Self::Text(_) => "text",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a mapping",
+        }
+    }
+}
+
+/// Reads `bytes` of the file called `file`.
+pub fn parse(file: &Arc<str>, bytes: &[u8]) -> Result<Node, SyntaxError> {
+    if bytes.len() > MAX_BYTES {
+        let what =
+            format!("the file is {} MiB big, more than the {} MiB that are read", bytes.len() >> 20, MAX_BYTES >> 20);
+        return Err(SyntaxError { line: 0, what });
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| SyntaxError {
+        line: 1 + memchr::memchr_iter(b'\n', bytes.get(..error.valid_up_to()).unwrap_or_default()).count(),
+        what: "the file is not UTF-8 text".into(),
+    })?;
+    let marks = Marks::read(text)?;
+    let mut yaml: Yaml = serde_yaml::from_str(text).map_err(yaml_error)?;
+    yaml.apply_merge().map_err(yaml_error)?;
+    let mut budget = MAX_NODES;
+    zip(file, &yaml, marks.root.as_deref(), 1, &mut budget)
+}
+
+fn too_many() -> SyntaxError {
+    SyntaxError { line: 0, what: format!("the file holds more than {MAX_NODES} values, anchors expanded") }
+}
+
+fn yaml_error(error: serde_yaml::Error) -> SyntaxError {
+    let line = error.location().map_or(0, |location| location.line());
+    // serde_yaml appends "at line N column M"; the place already says so.
+    let text = error.to_string();
+    let what = text.split(" at line ").next().unwrap_or(&text).to_owned();
+    SyntaxError { line, what: format!("this is not valid YAML: {what}") }
+}
+
+/// What the second pass remembers of a node: its line, a scalar's text, and its children.
+struct Mark {
+    line: usize,
+    text: String,
+    items: Vec<Rc<Mark>>,
+    fields: HashMap<String, (usize, Rc<Mark>)>,
+}
+
+struct Marks {
+    root: Option<Rc<Mark>>,
+}
+
+enum Open {
+    List(usize, usize, Vec<Rc<Mark>>),
+    Map(usize, usize, HashMap<String, (usize, Rc<Mark>)>, Option<(String, usize)>),
+}
+
+impl Marks {
+    /// Walks the parser's events once. Ends at the first error, which `serde_yaml` then reports in its own words.
+    fn read(text: &str) -> Result<Self, SyntaxError> {
+        let mut anchors: HashMap<usize, Rc<Mark>> = HashMap::new();
+        let mut stack: Vec<Open> = Vec::new();
+        let mut root = None;
+        let mut nodes = 0_usize;
+        for event in Parser::new_from_str(text) {
+            let Ok((event, span)) = event else { break };
+            nodes += 1;
+            if nodes > MAX_NODES {
+                return Err(too_many());
+            }
+            let line = span.start.line();
+            if let Event::Scalar(.., Some(tag))
+            | Event::SequenceStart(_, Some(tag))
+            | Event::MappingStart(_, Some(tag)) = &event
+            {
+                known_tag(tag, line)?;
+            }
+            let (anchor, mark) = match event {
+                Event::Scalar(text, _, anchor, _) => (anchor, Rc::new(Mark::scalar(line, text.into_owned()))),
+                Event::Alias(anchor) => {
+                    (0, anchors.get(&anchor).cloned().unwrap_or_else(|| Rc::new(Mark::scalar(line, String::new()))))
+                }
+                Event::SequenceStart(anchor, _) => {
+                    stack.push(Open::List(line, anchor, Vec::new()));
+                    continue;
+                }
+                Event::MappingStart(anchor, _) => {
+                    stack.push(Open::Map(line, anchor, HashMap::new(), None));
+                    continue;
+                }
+                Event::SequenceEnd | Event::MappingEnd => match stack.pop() {
+                    Some(open) => open.close(),
+                    None => break,
+                },
+                _ => continue,
+            };
+            if anchor != 0 {
+                anchors.insert(anchor, Rc::clone(&mark));
+            }
+            match stack.last_mut() {
+                Some(open) => open.push(line, mark),
+                None => root = root.or(Some(mark)),
+            }
+        }
+        Ok(Self { root })
+    }
+}
+
+/// The tags of YAML's own schema. Others name types of some program, which no config should.
+fn known_tag(tag: &Tag, line: usize) -> Result<(), SyntaxError> {
+    let known = tag.is_yaml_core_schema()
+        && matches!(tag.suffix.as_str(), "str" | "int" | "float" | "bool" | "null" | "map" | "seq");
+    if known {
+        return Ok(());
+    }
+    Err(SyntaxError { line, what: format!("the tag `{}{}` has no meaning here: leave it out", tag.handle, tag.suffix) })
+}
+
+impl Open {
+    fn close(self) -> (usize, Rc<Mark>) {
+        match self {
+            Self::List(line, anchor, items) => {
+                (anchor, Rc::new(Mark { line, text: String::new(), items, fields: HashMap::new() }))
+            }
+            Self::Map(line, anchor, fields, _) => {
+                (anchor, Rc::new(Mark { line, text: String::new(), items: Vec::new(), fields }))
+            }
+        }
+    }
+
+    fn push(&mut self, line: usize, mark: Rc<Mark>) {
+        match self {
+            Self::List(_, _, items) => items.push(mark),
+            Self::Map(_, _, fields, pending) => match pending.take() {
+                None => *pending = Some((mark.text.clone(), line)),
+                Some((key, line)) => {
+                    fields.insert(key, (line, mark));
+                }
+            },
+        }
+    }
+}
+
+impl Mark {
+    fn scalar(line: usize, text: String) -> Self {
+        Self { line, text, items: Vec::new(), fields: HashMap::new() }
+    }
+
+    /// The field `key`, looked for in the merged mappings too.
+    fn field(&self, key: &str) -> Option<&(usize, Rc<Mark>)> {
+        self.fields.get(key).or_else(|| {
+            let (_, merged) = self.fields.get("<<")?;
+            merged.field(key).or_else(|| merged.items.iter().find_map(|item| item.field(key)))
+        })
+    }
+}
+
+/// Joins meaning and place.
+fn zip(
+    file: &Arc<str>,
+    yaml: &Yaml,
+    mark: Option<&Mark>,
+    line: usize,
+    budget: &mut usize,
+) -> Result<Node, SyntaxError> {
+    *budget = budget.checked_sub(1).ok_or_else(too_many)?;
+    let line = mark.map_or(line, |mark| mark.line);
+    let value = match yaml {
+        Yaml::Null => Value::Null,
+        Yaml::Bool(value) => Value::Bool(*value),
+        Yaml::Number(number) => {
+            let written = mark.map(|mark| mark.text.clone()).filter(|text| !text.is_empty());
+            Value::Number(written.unwrap_or_else(|| number.to_string()))
+        }
+        Yaml::String(text) => Value::Text(text.clone()),
+        // `known_tag` has refused what is not YAML's own.
+        Yaml::Tagged(tagged) => return zip(file, &tagged.value, mark, line, budget),
+        Yaml::Sequence(items) => {
+            let mut nodes = Vec::with_capacity(items.len());
+            for (index, item) in items.iter().enumerate() {
+                let mark = mark.and_then(|mark| mark.items.get(index)).map(Rc::as_ref);
+                nodes.push(zip(file, item, mark, line, budget)?);
+            }
+            Value::List(nodes)
+        }
+        Yaml::Mapping(fields) => {
+            let mut entries = Vec::with_capacity(fields.len());
+            for (key, value) in fields {
+                let key = key_text(key);
+                let (key_line, mark) = match mark.and_then(|mark| mark.field(&key)) {
+                    Some((line, mark)) => (*line, Some(mark.as_ref())),
+                    None => (line, None),
+                };
+                let node = zip(file, value, mark, key_line, budget)?;
+                entries.push(Entry { key, place: Place { file: Arc::clone(file), line: key_line }, node });
+            }
+            Value::Map(entries)
+        }
+    };
+    Ok(Node { place: Place { file: Arc::clone(file), line }, value })
+}
+
+fn key_text(key: &Yaml) -> String {
+    match key {
+        Yaml::String(text) => text.clone(),
+        Yaml::Number(number) => number.to_string(),
+        Yaml::Bool(value) => value.to_string(),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Node, SyntaxError> {
+        parse(&Arc::from("t.yaml"), text.as_bytes())
+    }
+
+    fn at<'a>(node: &'a Node, key: &str) -> &'a Entry {
+        match &node.value {
+            Value::Map(entries) => entries.iter().find(|entry| entry.key == key).expect("key"),
+            _ => panic!("not a mapping"),
+        }
+    }
+
+    #[test]
+    fn numbers_keep_their_text_and_lines_are_known() {
+        let root = read("a: 1\nb:\n  version: 1.10\n  big: 12345678901234567890\n").expect("parses");
+        let b = at(&root, "b");
+        assert_eq!(b.place.line, 2);
+        let version = at(&b.node, "version");
+        assert_eq!(version.place.line, 3);
+        assert!(matches!(&version.node.value, Value::Number(text) if text == "1.10"));
+        assert!(matches!(&at(&b.node, "big").node.value, Value::Number(text) if text == "12345678901234567890"));
+    }
+
+    #[test]
+    fn merge_keys_bring_values_and_lines() {
+        let root = read("base: &b\n  x: 1.50\nuse:\n  <<: *b\n  y: two\n").expect("parses");
+        let used = &at(&root, "use").node;
+        assert!(matches!(&at(used, "x").node.value, Value::Number(text) if text == "1.50"));
+        assert_eq!(at(used, "x").place.line, 2);
+    }
+
+    #[test]
+    fn words_that_yaml_1_1_took_for_booleans_are_text() {
+        let root = read("a: yes\nb: true\nc: \"true\"\n").expect("parses");
+        assert!(matches!(&at(&root, "a").node.value, Value::Text(_)));
+        assert!(matches!(&at(&root, "b").node.value, Value::Bool(true)));
+        assert!(matches!(&at(&root, "c").node.value, Value::Text(_)));
+    }
+
+    #[test]
+    fn bombs_and_nonsense_are_refused() {
+        let mut bomb = String::from("a: &a [x,x,x,x,x,x,x,x,x]\n");
+        for (one, two) in ["ab", "bc", "cd", "de", "ef", "fg", "gh", "hi"].iter().map(|pair| pair.split_at(1)) {
+            bomb += &format!("{two}: &{two} [*{one},*{one},*{one},*{one},*{one},*{one},*{one},*{one},*{one}]\n");
+        }
+        assert!(read(&bomb).is_err());
+        assert!(read(&"- x\n".repeat(MAX_NODES + 1)).is_err());
+        assert!(read(&"[".repeat(10_000)).is_err());
+        for text in ["a: 1\na: 2\n", "a:\n\t- b\n", "a: [1\n", "a: \0\n", "a: !!python/object:os.system x\n"] {
+            assert!(read(text).is_err(), "{text:?}");
+        }
+        assert_eq!(read("ok: 1\nbad: [1\n").err().map(|error| error.line > 0), Some(true));
+    }
+}

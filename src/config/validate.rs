@@ -1,0 +1,301 @@
+//! The tree of a file becomes a [`Config`]; every problem is gathered on the way.
+//!
+//! The law of open routes stands here: while every listener is loopback an entry without `auth` is open, as the
+//! specification says; with any other listener an entry that injects a secret must say what it wants, and a master key
+//! that everybody knows must be permitted by name.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::config::env::{Environ, Overlay};
+use crate::config::error::{Report, Site};
+use crate::config::fields::{DNS, GENERAL, LITELLM, ROUTER, TIMEOUTS, TOLLGATE, TOP};
+use crate::config::listen::{self, Listen};
+use crate::config::raw::{Node, Value};
+use crate::config::section::{Section, expand_at, scalar, shorten};
+use crate::config::{Config, Endpoint, Limits, Network, Overrides};
+use crate::secret::Secret;
+
+mod endpoint;
+mod network;
+
+/// LiteLLM's default silence, in seconds.
+const DEFAULT_SILENCE: f64 = 600.0;
+/// Master keys that stand in public documentation.
+const PUBLIC_KEYS: &[&str] = &[
+    "sk-1234",
+    "sk-12345",
+    "sk-123456",
+    "sk-0000",
+    "sk-1111",
+    "sk-master",
+    "sk-master-key",
+    "sk-test",
+    "sk-key",
+    "sk-litellm",
+    "sk-admin",
+    "sk-password",
+    "sk-secret",
+    "sk-changeme",
+    "changeme",
+    "master",
+    "password",
+    "secret",
+    "your-master-key",
+    "sk-your-master-key",
+    "sk-my-master-key",
+    "test",
+    "admin",
+];
+
+/// What entries need to know of the rest of the file.
+pub(super) struct Defaults {
+    pub(super) auth: Option<bool>,
+    pub(super) silence_seconds: f64,
+    pub(super) retry_non_idempotent: bool,
+    pub(super) allow_metadata: bool,
+    pub(super) accepted: Vec<String>,
+}
+
+/// Validates the tree of the file at `path`.
+pub fn config(
+    node: &Node,
+    path: &Path,
+    environ: &dyn Environ,
+    overrides: &Overrides,
+    report: &mut Report,
+) -> Option<Config> {
+    let accepted = accepted(node);
+    let top = Section::open(node, "", &TOP, &accepted, report)?;
+    lost_indentation(&top, report);
+    let environ = overlay(&top, path, environ, report);
+    let own = top.section("tollgate", &TOLLGATE, &accepted, report);
+    let general = top.section("general_settings", &GENERAL, &accepted, report);
+    let _ = top.section("litellm_settings", &LITELLM, &accepted, report);
+    let _ = top.section("router_settings", &ROUTER, &accepted, report);
+    let listen = listeners(own.as_ref(), overrides, report);
+    let master_key = master_key(general.as_ref(), &environ, &listen, top.site(), report);
+    let flag = |key: &str, report: &mut Report| own.as_ref().and_then(|own| own.boolean(key, report));
+    let defaults = Defaults {
+        auth: flag("default_auth", report),
+        silence_seconds: seconds(general.as_ref(), "pass_through_request_timeout", report).unwrap_or(DEFAULT_SILENCE),
+        retry_non_idempotent: flag("retry_non_idempotent", report).unwrap_or(false),
+        allow_metadata: flag("allow_metadata", report).unwrap_or(false),
+        accepted,
+    };
+    let endpoints: Vec<Endpoint> = general
+        .as_ref()
+        .and_then(|general| general.list("pass_through_endpoints", report))
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|(node, site)| endpoint::read(node, &site, &defaults, &environ, report))
+        .collect();
+    if endpoints.is_empty() && report.is_clean() {
+        report.notice(
+            top.site(),
+            "the file has no routes: every request will be answered 404",
+            "add general_settings.pass_through_endpoints",
+        );
+    }
+    guard_open_routes(&endpoints, &listen, master_key.is_some(), report);
+    Some(Config {
+        site: top.site().clone(),
+        key_header: general.as_ref().and_then(|general| general.text("litellm_key_header_name", report)),
+        limits: limits(general.as_ref(), report),
+        network: network(own.as_ref(), &environ, report),
+        listen,
+        master_key,
+        endpoints,
+    })
+}
+
+/// Read before anything else, since every other section asks it.
+fn accepted(node: &Node) -> Vec<String> {
+    let find = |node: &Node, key: &str| match &node.value {
+        Value::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| entry.node.clone()),
+        _ => None,
+    };
+    match find(node, "tollgate").and_then(|own| find(&own, "accept_unsupported")).map(|node| node.value) {
+        Some(Value::List(items)) => items
+            .into_iter()
+            .filter_map(|item| match item.value {
+                Value::Text(text) => Some(text),
+                _ => None,
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A file pasted without its indentation is valid YAML that says something else entirely.
+fn lost_indentation(top: &Section<'_>, report: &mut Report) {
+    for entry in top.entries() {
+        let key = entry.key.as_str();
+        let home = if GENERAL.field(key).is_some() && TOP.field(key).is_none() {
+            "general_settings"
+        } else if matches!(key, "target" | "headers" | "path" | "include_subpath" | "forward_headers" | "auth") {
+            "an entry of general_settings.pass_through_endpoints"
+        } else {
+            continue;
+        };
+        report.problem(
+            &top.site_of(entry),
+            format!("`{key}` stands at the top of the file and belongs under {home}"),
+            "indent it: the file has lost its indentation",
+        );
+    }
+}
+
+fn overlay<'a>(top: &Section<'_>, path: &Path, below: &'a dyn Environ, report: &mut Report) -> Overlay<'a> {
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    let mut variables = HashMap::new();
+    if let Some(section) = top.map("environment_variables", report) {
+        let bare = Overlay { below, variables: HashMap::new(), folder: folder.clone() };
+        for entry in section.entries() {
+            let site = section.site_of(entry);
+            if matches!(entry.node.value, Value::Null) {
+                report.problem(&site, format!("`{}` has no value", entry.key), "give it one, or remove it");
+                continue;
+            }
+            let expanded = scalar(&entry.node, &site, report).and_then(|text| expand_at(&text, &site, &bare, report));
+            if let Some(expanded) = expanded {
+                variables.insert(entry.key.clone(), expanded.text);
+            }
+        }
+    }
+    Overlay { below, variables, folder }
+}
+
+fn listeners(own: Option<&Section<'_>>, overrides: &Overrides, report: &mut Report) -> Vec<Listen> {
+    let port = overrides.port.unwrap_or(listen::DEFAULT_PORT);
+    if let Some(host) = &overrides.host {
+        // The command line has been checked by the time a file is read.
+        return listen::host(host, port).unwrap_or_else(|| listen::loopback(port));
+    }
+    let written = own.and_then(|own| own.texts("listen", report));
+    match written {
+        Some(addresses) if overrides.port.is_none() && !addresses.is_empty() => addresses
+            .into_iter()
+            .filter_map(|(text, site)| {
+                let read = listen::address(&text);
+                if read.is_none() {
+                    let what = format!("`{}` is not an address to listen on", shorten(&text));
+                    report.problem(&site, what, "write ADDRESS:PORT, as 127.0.0.1:4000 or [::1]:4000");
+                }
+                read
+            })
+            .flatten()
+            .collect(),
+        _ => listen::loopback(port),
+    }
+}
+
+fn master_key(
+    general: Option<&Section<'_>>,
+    environ: &dyn Environ,
+    listen: &[Listen],
+    top: &Site,
+    report: &mut Report,
+) -> Option<Secret> {
+    let entry = general.and_then(|general| general.entry("master_key").map(|entry| general.site_of(entry)));
+    let (text, site) = match (general, entry) {
+        (Some(general), Some(_)) => {
+            let (expanded, site) = general.expanded("master_key", environ, report)?;
+            (expanded.text, site)
+        }
+        _ => (Secret::new(environ.variable("LITELLM_MASTER_KEY")?), top.clone()),
+    };
+    let key = text.expose();
+    if key.trim().is_empty() || key.trim() != key || !key.bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
+        report.problem(
+            &site,
+            "the master key is empty, or holds spaces or other than ASCII",
+            "write a key such as sk-… of 20 random characters or more",
+        );
+        return None;
+    }
+    if PUBLIC_KEYS.contains(&key) && !listen::all_loopback(listen) {
+        let permitted =
+            general.and_then(|g| g.boolean("dangerously_permit_weak_or_unset_master_key", report)).unwrap_or(false)
+                || environ
+                    .variable("LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY")
+                    .is_some_and(|value| value.eq_ignore_ascii_case("true") || value == "1");
+        let what = "the master key is one that everybody knows, and a listener is reachable from outside";
+        if permitted {
+            report.notice(&site, what, "");
+        } else {
+            report.problem(&site, what, "choose another, or set dangerously_permit_weak_or_unset_master_key: true");
+        }
+    } else if PUBLIC_KEYS.contains(&key) {
+        report.notice(&site, "the master key is one that everybody knows; it is accepted on loopback only", "");
+    }
+    Some(text)
+}
+
+/// A positive number of seconds.
+pub(super) fn seconds(section: Option<&Section<'_>>, key: &str, report: &mut Report) -> Option<f64> {
+    let section = section?;
+    let value = section.number(key, report)?;
+    if value > 0.0 && value <= 31_536_000.0 {
+        return Some(value);
+    }
+    if let Some(entry) = section.entry(key) {
+        report.problem(
+            &section.site_of(entry),
+            format!("{value} seconds is no timeout"),
+            "write a number above 0, at most a year",
+        );
+    }
+    None
+}
+
+fn limits(general: Option<&Section<'_>>, report: &mut Report) -> Limits {
+    let Some(general) = general else { return Limits::default() };
+    let megabytes = general.number("max_request_size_mb", report);
+    Limits {
+        // A float-to-int cast saturates, which is the right end for a limit beyond 2^64 bytes.
+        request_bytes: megabytes.map(|megabytes| (megabytes * 1_000_000.0) as u64),
+        parallel: general.count("global_max_parallel_requests", report),
+    }
+}
+
+fn network(own: Option<&Section<'_>>, environ: &dyn Environ, report: &mut Report) -> Network {
+    let timeouts = own.and_then(|own| own.section("timeouts", &TIMEOUTS, &[], report));
+    let dns = own.and_then(|own| own.section("dns", &DNS, &[], report));
+    Network {
+        ca_pem: own.and_then(|own| network::ca_file(own, environ, report)),
+        resolve: own
+            .and_then(|own| own.map("resolve", report))
+            .map_or_else(Vec::new, |map| network::overrides(&map, report)),
+        dns_servers: dns.map_or_else(Vec::new, |dns| network::servers(&dns, report)),
+        connect_seconds: seconds(timeouts.as_ref(), "connect", report).unwrap_or(5.0),
+        idle_seconds: seconds(timeouts.as_ref(), "idle", report).unwrap_or(30.0),
+    }
+}
+
+fn guard_open_routes(endpoints: &[Endpoint], listen: &[Listen], has_key: bool, report: &mut Report) {
+    let loopback = listen::all_loopback(listen);
+    for endpoint in endpoints {
+        let path = &endpoint.path.0;
+        match endpoint.auth {
+            Some(true) if !has_key => report.problem(
+                &endpoint.site,
+                format!("`{path}` requires a key, and there is none that could open it"),
+                "set general_settings.master_key, or write auth: false",
+            ),
+            None if endpoint.injects_secret() && !loopback => report.problem(
+                &endpoint.site,
+                format!(
+                    "`{path}` injects a secret, a listener is reachable from outside, and nobody said who may use it"
+                ),
+                "write auth: true or auth: false here, or tollgate.default_auth",
+            ),
+            None if endpoint.injects_secret() => report.notice(
+                &endpoint.site,
+                format!("`{path}` is open and injects a secret: whoever reaches this machine's loopback may use it"),
+                "write auth: true to require a key, or auth: false to say that it is meant",
+            ),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Tollgate, an edge proxy for AI APIs.
+//!
+//! A file becomes a [`config::Config`], a config becomes a [`snapshot::Snapshot`], a request meets a snapshot and becomes an
+//! [`admit::Admission`] or a [`rejection::Rejection`], and only then does Pingora touch the network. `ARCHITECTURE.md` shows
+//! the house; `tests/floors.rs` holds its law that a file imports only lower floors.
+
+// Floor 0
+pub mod secret;
+// Floor 1
+pub mod config;
+// Floor 2
+pub mod auth;
+pub mod header;
+pub mod limit;
+pub mod route;
+pub mod upstream;
+// Floor 3
+pub mod admit;
+pub mod rejection;
+pub mod snapshot;
+// Floor 4a
+pub mod logger;
+pub mod resolve;
+pub mod trust;
+// Floor 4b
+pub mod edge;
+pub mod proxy;
+// Floor 5
+pub mod cli;
+pub mod server;

@@ -1,0 +1,200 @@
+//! The one log backend: diagnostics to stderr, access lines to stdout.
+//!
+//! The law: a request never waits for a log. Lines go into a bounded buffer that a thread of its own writes out; what does
+//! not fit is dropped and counted, and the count is the next line. Pingora's lines below warnings are never written: its
+//! debug lines print the headers that Tollgate injects.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use once_cell::sync::OnceCell;
+use parking_lot::{Condvar, Mutex};
+
+/// The most bytes that wait to be written.
+const CAPACITY: usize = 4 << 20;
+/// How long lines are gathered before one write takes them all.
+const GATHER: Duration = Duration::from_millis(5);
+/// How long an exit waits for the last lines.
+const LAST: Duration = Duration::from_secs(2);
+
+static ACCESS: OnceCell<&'static Sink> = OnceCell::new();
+static DIAGNOSTICS: OnceCell<&'static Sink> = OnceCell::new();
+
+/// A stream of lines and the buffer before it.
+#[derive(Default)]
+struct Sink {
+    waiting: Mutex<Waiting>,
+    filled: Condvar,
+    emptied: Condvar,
+    dropped: AtomicU64,
+}
+
+#[derive(Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    writing: bool,
+}
+
+impl Sink {
+    fn start(name: &str, mut out: impl Write + Send + 'static) -> &'static Self {
+        let sink: &'static Self = Box::leak(Box::default());
+        let run = move || loop {
+            let lines = sink.take();
+            // A closed pipe must not end the service; the lines are lost either way.
+            let _ = out.write_all(&lines).and_then(|()| out.flush());
+            let dropped = sink.dropped.swap(0, Ordering::Relaxed);
+            if dropped > 0 {
+                let _ = writeln!(out, "{dropped} log lines were dropped: the log could not be written fast enough");
+            }
+            sink.waiting.lock().writing = false;
+            sink.emptied.notify_all();
+        };
+        if thread::Builder::new().name(format!("log-{name}")).spawn(run).is_err() {
+            eprintln!("no thread for the {name} log could be started");
+        }
+        sink
+    }
+
+    /// Waits for lines, lets more gather, and takes them.
+    fn take(&self) -> Vec<u8> {
+        let mut waiting = self.waiting.lock();
+        while waiting.bytes.is_empty() {
+            self.filled.wait(&mut waiting);
+        }
+        drop(waiting);
+        thread::sleep(GATHER);
+        let mut waiting = self.waiting.lock();
+        waiting.writing = true;
+        std::mem::take(&mut waiting.bytes)
+    }
+
+    fn push(&self, line: impl FnOnce(&mut Vec<u8>)) {
+        let mut waiting = self.waiting.lock();
+        if waiting.bytes.len() >= CAPACITY {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let was_empty = waiting.bytes.is_empty();
+        line(&mut waiting.bytes);
+        drop(waiting);
+        if was_empty {
+            self.filled.notify_one();
+        }
+    }
+
+    fn flush(&self) {
+        let end = Instant::now() + LAST;
+        let mut waiting = self.waiting.lock();
+        while (!waiting.bytes.is_empty() || waiting.writing) && Instant::now() < end {
+            self.emptied.wait_for(&mut waiting, GATHER);
+        }
+    }
+}
+
+struct Diagnostics {
+    sink: &'static Sink,
+    level: LevelFilter,
+}
+
+impl Log for Diagnostics {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let most =
+            if metadata.target().starts_with("tollgate") { self.level } else { self.level.min(LevelFilter::Warn) };
+        metadata.level() <= most
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let time = humantime(SystemTime::now());
+            self.sink.push(|out| {
+                let text = record.args().to_string();
+                let _ = writeln!(out, "{time} {:5} {}", record.level(), neutralized(&text));
+            });
+        }
+    }
+
+    fn flush(&self) {
+        self.sink.flush();
+    }
+}
+
+/// Starts the log. Called once, by the binary.
+pub fn start(level: Level) {
+    let access = ACCESS.get_or_init(|| Sink::start("access", io::stdout()));
+    let sink = DIAGNOSTICS.get_or_init(|| Sink::start("diagnostics", io::stderr()));
+    let _ = access;
+    let filter = level.to_level_filter();
+    if log::set_boxed_logger(Box::new(Diagnostics { sink, level: filter })).is_ok() {
+        log::set_max_level(filter);
+    }
+}
+
+/// Writes an access line; `line` appends it, without its end.
+pub fn access(line: impl FnOnce(&mut Vec<u8>)) {
+    if let Some(sink) = ACCESS.get() {
+        sink.push(|out| {
+            line(out);
+            out.push(b'\n');
+        });
+    }
+}
+
+/// Waits until everything is written, or for two seconds.
+pub fn flush() {
+    for sink in [ACCESS.get(), DIAGNOSTICS.get()].into_iter().flatten() {
+        sink.flush();
+    }
+}
+
+/// Text without line ends and terminal escapes, which client data could carry.
+pub fn neutralized(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.chars().any(char::is_control) {
+        text.chars()
+            .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+            .collect()
+    } else {
+        text.into()
+    }
+}
+
+/// UTC as RFC 3339, to the millisecond.
+pub fn humantime(time: SystemTime) -> String {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    // Civil date from a day count: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_index = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_index + 2) / 5 + 1;
+    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", since.subsec_millis())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc_3339() {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_826_645, "2000-02-29T12:17:25.000Z"),
+            (1_795_392_000, "2026-11-23T00:00:00.000Z"),
+        ] {
+            assert_eq!(humantime(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), expected);
+        }
+    }
+
+    #[test]
+    fn escapes_are_neutralized() {
+        assert_eq!(neutralized("plain"), "plain");
+        assert_eq!(neutralized("a\u{1b}[31mb\nc"), "a\\u{1b}[31mb\\nc");
+    }
+}

@@ -1,0 +1,80 @@
+//! What a request carries from phase to phase.
+//!
+//! The law: the snapshot is taken once, when the request begins; what belongs to one attempt is made anew for the next.
+
+use std::sync::Arc;
+
+use super::Served;
+use super::record::RequestRecord;
+use crate::admit::{Admission, Refusal};
+use crate::rejection::{Dialect, Rejection};
+use crate::resolve::Addresses;
+use crate::snapshot::{Lead, Member, Snapshot};
+
+/// The state of one request.
+pub struct RequestCtx {
+    /// The one snapshot this request meets.
+    pub(super) snapshot: Arc<Snapshot>,
+    /// What is known of it.
+    pub(super) record: RequestRecord,
+    /// The right to be served, once it has been given.
+    pub(super) admission: Option<Box<Admission>>,
+    /// How errors are said.
+    pub(super) dialect: Dialect,
+    /// Why it was not served, once that is known.
+    pub(super) rejection: Option<Rejection>,
+    /// The attempt under way.
+    pub(super) attempt: Attempt,
+    /// How many attempts were made before it.
+    pub(super) attempts: usize,
+    /// The upstream's addresses, resolved once for all attempts.
+    pub(super) addresses: Option<Addresses>,
+    #[expect(dead_code, reason = "held for its drop")]
+    served: Served,
+}
+
+/// What belongs to one attempt.
+#[derive(Default)]
+pub(super) struct Attempt {
+    /// Bytes of the request's body that went to the upstream.
+    pub(super) body_bytes: u64,
+    /// Whether its end did.
+    pub(super) body_done: bool,
+}
+
+impl RequestCtx {
+    pub(super) fn new(snapshot: Arc<Snapshot>, served: Served) -> Self {
+        Self {
+            snapshot,
+            record: RequestRecord::begin(),
+            admission: None,
+            dialect: Dialect::default(),
+            rejection: None,
+            attempt: Attempt::default(),
+            attempts: 0,
+            addresses: None,
+            served,
+        }
+    }
+
+    pub(super) fn admitted(&mut self, admission: Box<Admission>) {
+        self.dialect = admission.dialect;
+        self.record.route = Some(Arc::clone(&admission.route));
+        self.record.principal = admission.principal;
+        self.admission = Some(admission);
+    }
+
+    pub(super) fn refused(&mut self, refusal: &Refusal) {
+        self.dialect = refusal.dialect;
+        self.record.route.clone_from(&refusal.route);
+        self.rejection = Some(refusal.rejection.clone());
+    }
+
+    /// The upstream of this attempt. None for a request that was never admitted to one.
+    pub(super) fn member(&self) -> Option<&Member> {
+        match &self.admission.as_ref()?.route.lead {
+            Lead::Group(group) => Some(group.pick()),
+            Lead::Adapter => None,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Pingora's errors, read as rejections; and which of them may be tried again.
+//!
+//! The law of retries: what provably was not processed is repeated for any method (no connection, HTTP/2 REFUSED_STREAM and
+//! GOAWAY); an idempotent request also when a pooled connection turned out dead before a byte came back; another only with
+//! `retry_non_idempotent`. Never after a byte of an answer, never when the body cannot be sent again, never more often than
+//! the upstream has addresses, and one more.
+
+use pingora::prelude::{Error, Session};
+use pingora::{ErrorSource, ErrorType};
+
+use super::ctx::RequestCtx;
+use crate::rejection::{Rejection, UpstreamFault};
+
+/// An error that stands for `rejection`, which is kept in `ctx` for the answer.
+pub(super) fn rejected(ctx: &mut RequestCtx, rejection: Rejection) -> Box<Error> {
+    let status = rejection.status();
+    ctx.rejection = Some(rejection);
+    Error::new(ErrorType::HTTPStatus(status))
+}
+
+/// No connection was made: the next address is tried, whatever the method.
+pub(super) fn while_connecting(ctx: &mut RequestCtx, mut error: Box<Error>) -> Box<Error> {
+    let addresses = ctx.addresses.as_ref().map_or(0, |addresses| addresses.len());
+    ctx.attempts += 1;
+    error.set_retry(ctx.attempts < addresses);
+    error
+}
+
+/// A connection was made and something went wrong on it.
+pub(super) fn while_proxying(
+    session: &Session,
+    ctx: &mut RequestCtx,
+    mut error: Box<Error>,
+    reused: bool,
+) -> Box<Error> {
+    let addresses = ctx.addresses.as_ref().map_or(0, |addresses| addresses.len());
+    ctx.attempts += 1;
+    let repeatable = session.response_written().is_none()
+        && !session.as_ref().retry_buffer_truncated()
+        && ctx.attempts <= addresses
+        && ctx.rejection.is_none();
+    // Only proof of not having been processed makes Pingora decide for itself.
+    let unprocessed = matches!(error.etype(), ErrorType::H2Error | ErrorType::H2Downgrade) && error_decided(&error);
+    error.retry.decide_reuse(reused);
+    let stale = reused && error.retry();
+    let idempotent = session.req_header().method.is_idempotent();
+    let wanted = idempotent || ctx.member().is_some_and(|member| member.retry_non_idempotent);
+    error.set_retry(repeatable && (unprocessed || (stale && wanted)));
+    error
+}
+
+fn error_decided(error: &Error) -> bool {
+    matches!(error.retry, pingora::RetryType::Decided(true))
+}
+
+/// What an error means for the client. None: the client is gone, and nobody is left to answer.
+pub(super) fn reading(error: &Error, ctx: &RequestCtx) -> Option<Rejection> {
+    if let Some(rejection) = &ctx.rejection {
+        return Some(rejection.clone());
+    }
+    let rejection = match error.esource() {
+        ErrorSource::Downstream => match error.etype() {
+            ErrorType::ReadTimedout => Rejection::BodyTimeout,
+            ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed | ErrorType::WriteTimedout => {
+                return None;
+            }
+            // Pingora names bytes after the end of a request so; the request itself was fine.
+            ErrorType::ConnectError | ErrorType::H2Error => return None,
+            _ => Rejection::BadBody,
+        },
+        ErrorSource::Upstream => upstream(error, ctx),
+        ErrorSource::Internal | ErrorSource::Unset => Rejection::Internal,
+    };
+    Some(rejection)
+}
+
+fn upstream(error: &Error, ctx: &RequestCtx) -> Rejection {
+    match error.etype() {
+        // The upstream's clock runs during the upload too: it waited for the client, not the client for it.
+        ErrorType::ReadTimedout if !ctx.attempt.body_done => Rejection::BodyTimeout,
+        ErrorType::ConnectTimedout
+        | ErrorType::TLSHandshakeTimedout
+        | ErrorType::ReadTimedout
+        | ErrorType::WriteTimedout => Rejection::UpstreamTimeout,
+        ErrorType::TLSHandshakeFailure | ErrorType::InvalidCert | ErrorType::HandshakeError => {
+            Rejection::UpstreamFailed(UpstreamFault::Tls)
+        }
+        ErrorType::ConnectRefused | ErrorType::ConnectNoRoute | ErrorType::ConnectError | ErrorType::SocketError => {
+            Rejection::UpstreamFailed(UpstreamFault::Connect)
+        }
+        _ => Rejection::UpstreamFailed(UpstreamFault::Protocol),
+    }
+}

@@ -1,0 +1,89 @@
+//! The request an upstream sees, and the answer a client sees.
+//!
+//! The law: Pingora has removed hop-by-hop and nominated fields before this runs, so that no client can strip what is
+//! injected here; a configured field stands exactly once; a known key is in no field that is sent on. On the way back status,
+//! body and fields stay as the upstream gave them, but for what speaks for a connection or in Tollgate's name.
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Method, StatusCode, Version};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::prelude::Result;
+use smallvec::SmallVec;
+
+use super::ctx::RequestCtx;
+use super::fault;
+use crate::header::{is_withheld, nominated, passed_name};
+use crate::rejection::Rejection;
+
+/// The header that leads from an answer to its log line.
+pub(super) const CALL_ID: &str = "x-litellm-call-id";
+
+/// Rewrites the client's request for the upstream of this attempt.
+pub(super) fn request(request: &mut RequestHeader, ctx: &mut RequestCtx) -> Result<()> {
+    let (Some(member), Some(admission)) = (ctx.member(), ctx.admission.as_ref()) else {
+        return Err(fault::rejected(ctx, Rejection::Internal));
+    };
+    let plan = &member.headers;
+    let keyring = &ctx.snapshot.keyring;
+    let mut passed: SmallVec<[(HeaderName, HeaderValue); 4]> = SmallVec::new();
+    let mut removed: SmallVec<[HeaderName; 16]> = SmallVec::new();
+    for name in request.headers.keys() {
+        let values = || request.headers.get_all(name).iter();
+        let holds_key = || values().any(|value| keyring.occurs_in(value.as_bytes()));
+        if let Some(wanted) = passed_name(name).filter(|wanted| !plan.sets(wanted)) {
+            if !holds_key() {
+                passed.extend(values().map(|value| (wanted.clone(), value.clone())));
+            }
+        }
+        if !plan.forwards(name) || plan.sets(name) || holds_key() {
+            removed.push(name.clone());
+        }
+    }
+    for name in &removed {
+        request.remove_header(name);
+    }
+    for (name, _) in &passed {
+        request.remove_header(name);
+    }
+    for (name, value) in passed {
+        request.append_header(name, value)?;
+    }
+    let path = admission.path_and_query(member, &ctx.snapshot);
+    request.set_raw_path(&path)?;
+    request.insert_header(header::HOST, member.target.authority.as_str())?;
+    request.append_header(header::VIA, via(request.version, &ctx.snapshot.pseudonym))?;
+    for header in plan.configured() {
+        request.insert_header(header.written.clone(), header.value.clone())?;
+    }
+    Ok(())
+}
+
+/// RFC 9110 section 7.6.3: the version received, and who received it.
+fn via(version: Version, pseudonym: &str) -> String {
+    let received = if version == Version::HTTP_2 { "2" } else { "1.1" };
+    format!("{received} {pseudonym}")
+}
+
+/// Rewrites the upstream's answer for the client.
+pub(super) fn response(request: &RequestHeader, response: &mut ResponseHeader, ctx: &mut RequestCtx) -> Result<()> {
+    let mut removed: SmallVec<[HeaderName; 8]> = SmallVec::new();
+    removed.extend(response.headers.keys().filter(|name| is_withheld(name)).cloned());
+    removed.extend(response.headers.get_all(header::CONNECTION).iter().flat_map(nominated));
+    for name in &removed {
+        response.remove_header(name);
+    }
+    if response.status.is_informational() {
+        return Ok(());
+    }
+    ctx.record.answered(response.status.as_u16());
+    response.insert_header(CALL_ID, ctx.record.call_id())?;
+    // Without a length HTTP/1.1 would have to end the connection to end the body.
+    let bodiless =
+        request.method == Method::HEAD || matches!(response.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let framed = response.headers.contains_key(header::CONTENT_LENGTH)
+        || response.headers.contains_key(header::TRANSFER_ENCODING);
+    if request.version == Version::HTTP_11 && !framed && !bodiless {
+        response.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! The edge proxy: Pingora's phases, each a few lines that call down.
+//!
+//! `ctx` is what a request carries along, `forward` writes the upstream's request and the client's answer, `peer` says whom
+//! to dial, `fault` turns Pingora's errors into rejections, `respond` is the one place that answers for Tollgate itself,
+//! `record` is what is known of a request at its end, `access_log` its one reader today.
+//! The law: no phase decides anything that a lower floor could decide.
+
+mod access_log;
+mod ctx;
+mod fault;
+mod forward;
+mod peer;
+mod record;
+mod respond;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::prelude::{Error, HttpPeer, ProxyHttp, Result, Session};
+use pingora::protocols::Digest;
+use pingora::proxy::{FailToProxy, ProxyWarnLogContext};
+
+pub use access_log::Format;
+use ctx::RequestCtx;
+
+use crate::admit::{self, Head, Step};
+use crate::rejection::Rejection;
+use crate::resolve::Resolver;
+use crate::snapshot::Snapshot;
+
+/// Seconds that an idle keep-alive connection is kept.
+const KEEP_ALIVE: u64 = 75;
+
+/// The proxy.
+pub struct EdgeProxy {
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    resolver: Arc<Resolver>,
+    in_flight: InFlight,
+    format: Format,
+    detailed: bool,
+}
+
+/// Counts the requests that are being served, for whoever waits for their end.
+#[derive(Clone, Debug, Default)]
+pub struct InFlight(Arc<AtomicUsize>);
+
+/// One request being served.
+#[derive(Debug)]
+struct Served(InFlight);
+
+impl InFlight {
+    /// How many are being served now.
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn begin(&self) -> Served {
+        self.0.fetch_add(1, Ordering::AcqRel);
+        Served(self.clone())
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl EdgeProxy {
+    /// A proxy over `snapshot`.
+    pub fn new(
+        snapshot: Arc<ArcSwap<Snapshot>>,
+        resolver: Arc<Resolver>,
+        in_flight: InFlight,
+        format: Format,
+        detailed: bool,
+    ) -> Self {
+        Self { snapshot, resolver, in_flight, format, detailed }
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for EdgeProxy {
+    type CTX = RequestCtx;
+
+    fn new_ctx(&self) -> RequestCtx {
+        RequestCtx::new(self.snapshot.load_full(), self.in_flight.begin())
+    }
+
+    /// Bodies pass as they are: Pingora's compression module has no place here.
+    fn init_downstream_modules(&self, _: &mut pingora::modules::http::HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<()> {
+        // Pingora keeps an idle connection for ever unless told otherwise, request by request.
+        if session.downstream_session.get_keepalive().is_some() {
+            session.downstream_session.set_keepalive(Some(KEEP_ALIVE));
+        }
+        ctx.record.read(session);
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool> {
+        let header = session.req_header();
+        let head = Head {
+            method: &header.method,
+            target: header.raw_path(),
+            headers: &header.headers,
+            version: header.version,
+        };
+        match admit::step(&ctx.snapshot, head) {
+            Step::Admit(admission) => {
+                ctx.admitted(admission);
+                if session.req_header().headers.contains_key(header::EXPECT) {
+                    session.downstream_session.write_continue_response().await?;
+                }
+                Ok(false)
+            }
+            Step::Reject(refusal) => {
+                ctx.refused(&refusal);
+                respond::early(session, ctx, &refusal.rejection).await?;
+                Ok(true)
+            }
+            Step::Ask(question) => match question {},
+        }
+    }
+
+    async fn upstream_peer(&self, _: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
+        peer::pick(&self.resolver, ctx).await
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _: &mut Session,
+        reused: bool,
+        _: &HttpPeer,
+        _: std::os::fd::RawFd,
+        _: Option<&Digest>,
+        ctx: &mut RequestCtx,
+    ) -> Result<()> {
+        ctx.record.connected(reused);
+        Ok(())
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        request: &mut RequestHeader,
+        ctx: &mut RequestCtx,
+    ) -> Result<()> {
+        forward::request(request, ctx)?;
+        if self.detailed {
+            access_log::detail(request, ctx);
+        }
+        Ok(())
+    }
+
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut RequestCtx,
+    ) -> Result<()> {
+        ctx.attempt.body_bytes += body.as_ref().map_or(0, |body| body.len() as u64);
+        ctx.attempt.body_done |= end;
+        match ctx.snapshot.request_bytes {
+            Some(most) if ctx.attempt.body_bytes > most => Err(fault::rejected(ctx, Rejection::BodyTooLarge(most))),
+            _ => Ok(()),
+        }
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut RequestCtx,
+    ) -> Result<()> {
+        forward::response(session.req_header(), response, ctx)
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        _: bool,
+        ctx: &mut RequestCtx,
+    ) -> Result<Option<Duration>> {
+        ctx.record.body(body.as_ref().map_or(0, Bytes::len));
+        Ok(None)
+    }
+
+    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, ctx: &mut RequestCtx, error: Box<Error>) -> Box<Error> {
+        fault::while_connecting(ctx, error)
+    }
+
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut RequestCtx,
+        reused: bool,
+    ) -> Box<Error> {
+        fault::while_proxying(session, ctx, error, reused)
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> FailToProxy {
+        respond::late(session, error, ctx).await
+    }
+
+    /// The access line has the error already, without the path's query and Pingora's view of the headers.
+    fn suppress_error_log(&self, _: &Session, _: &RequestCtx, _: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(&self, _: &Session, _: &RequestCtx, _: &Error, _: ProxyWarnLogContext) -> bool {
+        true
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut RequestCtx) {
+        ctx.record.finish(session, Instant::now());
+        access_log::write(self.format, session, error, ctx);
+    }
+}

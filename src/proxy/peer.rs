@@ -1,0 +1,75 @@
+//! Whom Pingora dials for an attempt.
+//!
+//! The law: a peer is always built from a resolved address, never from a name, which Pingora would resolve while everybody
+//! waits; its SNI is the target's host and never empty, which would switch verification off; connections are shared between
+//! peers that agree in address, SNI and protocol.
+
+use std::sync::Arc;
+
+use pingora::prelude::{Error, HttpPeer, Result};
+use pingora::protocols::ALPN;
+use pingora::upstreams::peer::HttpUpstreamRequestPolicy;
+
+use super::ctx::{Attempt, RequestCtx};
+use super::fault;
+use crate::rejection::{Rejection, UpstreamFault};
+use crate::resolve::{Addresses, Resolver};
+use crate::snapshot::Member;
+use crate::upstream::{Host, address};
+
+/// Streams that share one HTTP/2 connection.
+const H2_STREAMS: usize = 100;
+/// What one HTTP/2 stream may have unread, so that a stalled client cannot hold the window of the whole connection.
+const H2_STREAM_WINDOW: u32 = 256 << 10;
+/// What one HTTP/2 connection may have unread.
+const H2_CONNECTION_WINDOW: u32 = 8 << 20;
+
+/// The peer of the next attempt.
+pub(super) async fn pick(resolver: &Arc<Resolver>, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
+    ctx.attempt = Attempt::default();
+    let addresses = match ctx.addresses.clone() {
+        Some(addresses) => addresses,
+        None => resolve(resolver, ctx).await?,
+    };
+    ctx.addresses = Some(addresses.clone());
+    let Some(member) = ctx.member() else { return Err(fault::rejected(ctx, Rejection::Internal)) };
+    let Some(address) = addresses.get(ctx.attempts) else { return Err(fault::rejected(ctx, Rejection::Internal)) };
+    if address::is_metadata(address.ip()) && !member.allow_metadata {
+        ctx.record.note("the upstream's name leads to a metadata address, and allow_metadata is not set");
+        return Err(fault::rejected(ctx, Rejection::UpstreamFailed(UpstreamFault::Resolve)));
+    }
+    Ok(Box::new(peer(member, address, ctx)))
+}
+
+async fn resolve(resolver: &Arc<Resolver>, ctx: &mut RequestCtx) -> Result<Addresses, Box<Error>> {
+    let Some(member) = ctx.member() else { return Err(fault::rejected(ctx, Rejection::Internal)) };
+    match resolver.addresses(&member.target.host, member.target.port).await {
+        Ok(addresses) => Ok(addresses),
+        Err(error) => {
+            ctx.record.note(&error.0);
+            Err(fault::rejected(ctx, Rejection::UpstreamFailed(UpstreamFault::Resolve)))
+        }
+    }
+}
+
+fn peer(member: &Member, address: std::net::SocketAddr, ctx: &RequestCtx) -> HttpPeer {
+    let target = &member.target;
+    let sni = match (&target.host, target.tls) {
+        (_, false) => String::new(),
+        (Host::Name(name), true) => name.clone(),
+        (Host::Ip(ip), true) => ip.to_string(),
+    };
+    let mut peer = HttpPeer::new(address, target.tls, sni);
+    let options = &mut peer.options;
+    options.alpn = if target.tls { ALPN::H2H1 } else { ALPN::H1 };
+    options.connection_timeout = Some(ctx.snapshot.connect);
+    options.total_connection_timeout = Some(ctx.snapshot.connect * 2);
+    options.read_timeout = Some(member.silence);
+    options.write_timeout = Some(member.silence);
+    options.idle_timeout = Some(ctx.snapshot.idle);
+    options.max_h2_streams = H2_STREAMS;
+    options.h2_stream_window_size = Some(H2_STREAM_WINDOW);
+    options.h2_connection_window_size = Some(H2_CONNECTION_WINDOW);
+    options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
+    peer
+}

@@ -1,0 +1,127 @@
+//! What is known of a request at its end.
+//!
+//! The law: made once, when the request begins; finished once, in `logging`; whoever reports on requests reads it and
+//! nothing else. It holds no credential, no query and no body.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, Method, Version};
+use pingora::prelude::{Error, Session};
+
+use super::forward::CALL_ID;
+use crate::auth::Principal;
+use crate::rejection::Rejection;
+use crate::snapshot::Route;
+
+/// The longest call id that a client may choose.
+const MOST_CALL_ID: usize = 128;
+
+/// The facts of one request.
+pub(super) struct RequestRecord {
+    call_id: String,
+    pub(super) begun: Instant,
+    pub(super) client: Option<SocketAddr>,
+    pub(super) method: Method,
+    pub(super) version: Version,
+    pub(super) route: Option<Arc<Route>>,
+    pub(super) principal: Option<Principal>,
+    /// The status the client was sent; 0 before any.
+    pub(super) status: u16,
+    /// When the upstream's connection stood, and whether it was a pooled one.
+    pub(super) connected: Option<(Instant, bool)>,
+    pub(super) first_byte: Option<Instant>,
+    pub(super) ended: Option<Instant>,
+    pub(super) sent: u64,
+    /// Why it failed, for the operator.
+    pub(super) note: Option<String>,
+    pub(super) broken: bool,
+    pub(super) client_gone: bool,
+}
+
+impl RequestRecord {
+    pub(super) fn begin() -> Self {
+        Self {
+            call_id: String::new(),
+            begun: Instant::now(),
+            client: None,
+            method: Method::GET,
+            version: Version::HTTP_11,
+            route: None,
+            principal: None,
+            status: 0,
+            connected: None,
+            first_byte: None,
+            ended: None,
+            sent: 0,
+            note: None,
+            broken: false,
+            client_gone: false,
+        }
+    }
+
+    /// Takes what the head of the request says.
+    pub(super) fn read(&mut self, session: &Session) {
+        let header = session.req_header();
+        self.client = session.client_addr().and_then(|address| address.as_inet().copied());
+        self.method = header.method.clone();
+        self.version = header.version;
+        self.call_id = chosen(&header.headers).unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    }
+
+    /// The id that client, log and answer share.
+    pub(super) fn call_id(&self) -> &str {
+        &self.call_id
+    }
+
+    pub(super) fn connected(&mut self, reused: bool) {
+        self.connected = Some((Instant::now(), reused));
+    }
+
+    pub(super) fn answered(&mut self, status: u16) {
+        self.status = status;
+        self.first_byte.get_or_insert_with(Instant::now);
+    }
+
+    pub(super) fn body(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
+    }
+
+    pub(super) fn note(&mut self, text: &str) {
+        self.note = Some(text.to_owned());
+    }
+
+    /// Keeps why it failed. No rejection: the client is gone.
+    pub(super) fn failed(&mut self, error: &Error, rejection: Option<&Rejection>) {
+        self.broken = self.status != 0;
+        self.client_gone = rejection.is_none();
+        if self.note.is_none() {
+            self.note = Some(error.to_string());
+        }
+    }
+
+    pub(super) fn finish(&mut self, session: &Session, now: Instant) {
+        self.ended = Some(now);
+        if self.status == 0 {
+            self.status = session.response_written().map_or(0, |header| header.status.as_u16());
+        }
+        // 499 is what nginx has taught operators to look for.
+        if self.client_gone && self.status == 0 {
+            self.status = 499;
+        }
+    }
+
+    pub(super) fn took(&self) -> Duration {
+        self.ended.unwrap_or_else(Instant::now).duration_since(self.begun)
+    }
+}
+
+/// The id that the client chose, if it is one that can be repeated anywhere.
+fn chosen(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(CALL_ID)?.to_str().ok()?;
+    let fits = !id.is_empty()
+        && id.len() <= MOST_CALL_ID
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':'));
+    fits.then(|| id.to_owned())
+}

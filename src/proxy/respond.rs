@@ -1,0 +1,116 @@
+//! The one place that answers for Tollgate itself.
+//!
+//! The law of early answers: no byte of a body is ever read as a request. A body of at most [`SMALL`] bytes is read first,
+//! and the connection lives on; a client that waits for `100 Continue` is answered and let go; a larger body is answered
+//! with `Connection: close`, and what still comes is thrown away for a while, so that the client can read the answer
+//! instead of running into a reset.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header;
+use pingora::http::ResponseHeader;
+use pingora::prelude::{Error, Result, Session};
+use pingora::proxy::FailToProxy;
+use tokio::time::{Instant, timeout_at};
+
+use super::ctx::RequestCtx;
+use super::fault;
+use super::forward::CALL_ID;
+use crate::rejection::Rejection;
+
+/// The largest body that is read to keep a connection.
+const SMALL: u64 = 64 << 10;
+/// The most that is thrown away of a larger one.
+const MOST_DISCARDED: u64 = 64 << 20;
+/// How long it is thrown away.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Answers a request whose body has not been touched.
+pub(super) async fn early(session: &mut Session, ctx: &mut RequestCtx, rejection: &Rejection) -> Result<()> {
+    let declared = session
+        .req_header()
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let waits = session.req_header().headers.contains_key(header::EXPECT);
+    let small = declared.is_none_or(|declared| declared <= SMALL);
+    if !waits && small && discard(session, SMALL).await {
+        return write(session, ctx, rejection).await;
+    }
+    session.downstream_session.set_keepalive(None);
+    write(session, ctx, rejection).await?;
+    if !waits {
+        discard(session, MOST_DISCARDED).await;
+    }
+    Ok(())
+}
+
+/// Answers a request that failed on its way to or from the upstream; or lets a broken answer be seen as broken.
+pub(super) async fn late(session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> FailToProxy {
+    let rejection = fault::reading(error, ctx);
+    ctx.record.failed(error, rejection.as_ref());
+    let answered = session.response_written().is_some_and(|header| !header.status.is_informational());
+    let mut status = 0;
+    match rejection {
+        _ if answered => reset(session),
+        None => {}
+        Some(rejection) => {
+            status = rejection.status();
+            session.downstream_session.set_keepalive(None);
+            if write(session, ctx, &rejection).await.is_ok() {
+                discard(session, MOST_DISCARDED).await;
+            }
+        }
+    }
+    FailToProxy { error_code: status, can_reuse_downstream: false }
+}
+
+/// Reads and forgets what is left of the body. False when there was more, or it did not come in time.
+async fn discard(session: &mut Session, most: u64) -> bool {
+    let end = Instant::now() + LINGER;
+    let mut seen = 0;
+    while !session.downstream_session.is_body_done() {
+        match timeout_at(end, session.downstream_session.read_request_body()).await {
+            Ok(Ok(Some(bytes))) => seen += bytes.len() as u64,
+            Ok(Ok(None)) => return true,
+            Ok(Err(_)) | Err(_) => return false,
+        }
+        if seen > most {
+            return false;
+        }
+    }
+    true
+}
+
+async fn write(session: &mut Session, ctx: &mut RequestCtx, rejection: &Rejection) -> Result<()> {
+    let body = rejection.body(ctx.dialect, ctx.record.call_id()).to_string();
+    let mut header = ResponseHeader::build(rejection.status(), Some(6))?;
+    header.insert_header("Content-Type", "application/json")?;
+    header.insert_header("Content-Length", body.len())?;
+    header.insert_header(CALL_ID, ctx.record.call_id())?;
+    if let Some((name, value)) = rejection.header() {
+        header.insert_header(name, value)?;
+    }
+    ctx.record.answered(rejection.status());
+    let bodiless = session.req_header().method == http::Method::HEAD;
+    session.downstream_session.write_response_header(Box::new(header)).await?;
+    let bytes = if bodiless { Bytes::new() } else { Bytes::from(body) };
+    session.downstream_session.write_response_body(bytes, true).await
+}
+
+/// A client of HTTP/1.0 takes the end of the connection for the end of the body, unless it is a reset.
+fn reset(session: &Session) {
+    use std::os::fd::RawFd;
+
+    use nix::libc::linger;
+    use nix::sys::socket::{setsockopt, sockopt};
+
+    if let Some(stream) = session.downstream_session.stream() {
+        let descriptor: RawFd = stream.id();
+        let now = linger { l_onoff: 1, l_linger: 0 };
+        if let Err(error) = setsockopt(descriptor, sockopt::Linger, &now) {
+            log::debug!("a broken answer could not be reset: {error}");
+        }
+    }
+}

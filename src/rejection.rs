@@ -1,0 +1,254 @@
+//! Every way in which Tollgate itself says no.
+//!
+//! The law: a rejection carries facts, never bytes; it names no upstream host, no file, no key and no digest. One renderer
+//! turns it into an answer in the dialect of the route.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::auth::AuthFault;
+use crate::route::PathError;
+
+/// The shape in which a route's clients expect errors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// `{"type":"error","error":{"type","message"}}` (Anthropic's API reference, "Errors").
+    Anthropic,
+    /// `{"error":{"message","type","param","code"}}` (OpenAI's API reference; `code` is the status as text, as in LiteLLM).
+    #[default]
+    OpenAi,
+}
+
+/// Whose fault it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The client's.
+    Caller,
+    /// Tollgate's own.
+    Gateway,
+    /// A rule of the config.
+    Policy,
+    /// The upstream's.
+    Upstream,
+}
+
+/// Why a request gets no answer from its upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// No key, or not one that opens the route.
+    Auth(AuthFault),
+    /// The request's framing or body is broken.
+    BadBody,
+    /// The path is refused.
+    BadPath(PathError),
+    /// The client stopped sending its body.
+    BodyTimeout,
+    /// The body is larger than the limit, in bytes.
+    BodyTooLarge(u64),
+    /// Something of ours failed.
+    Internal,
+    /// The request has passed this proxy before.
+    Loop,
+    /// The route does not serve the method; these it serves.
+    MethodNotAllowed(Vec<String>),
+    /// No route serves the path.
+    NoRoute {
+        /// The method.
+        method: String,
+        /// The canonical path.
+        path: String,
+    },
+    /// The route leads to something that is not served yet.
+    NotServedYet(&'static str),
+    /// Too many requests are in flight.
+    TooManyInFlight,
+    /// The upstream could not be reached, or broke the protocol.
+    UpstreamFailed(UpstreamFault),
+    /// The upstream did not connect or answer in time.
+    UpstreamTimeout,
+    /// The client asked for another protocol.
+    Upgrade,
+}
+
+/// What was wrong with the upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamFault {
+    /// No connection.
+    Connect,
+    /// Its name has no address, or one that may not be dialled.
+    Resolve,
+    /// Its answer is not HTTP, or ended early.
+    Protocol,
+    /// Its certificate or handshake.
+    Tls,
+}
+
+impl Rejection {
+    /// The status of the answer.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::BadBody | Self::BadPath(_) | Self::Upgrade => 400,
+            Self::Auth(_) => 401,
+            Self::NoRoute { .. } => 404,
+            Self::MethodNotAllowed(_) => 405,
+            Self::BodyTimeout => 408,
+            Self::BodyTooLarge(_) => 413,
+            Self::TooManyInFlight => 429,
+            Self::Internal => 500,
+            Self::NotServedYet(_) => 501,
+            Self::UpstreamFailed(_) => 502,
+            Self::UpstreamTimeout => 504,
+            Self::Loop => 508,
+        }
+    }
+
+    /// A word for logs, from a closed list.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Auth(AuthFault::Missing) => "no_key",
+            Self::Auth(AuthFault::Repeated) => "repeated_key",
+            Self::Auth(AuthFault::TwoKeys) => "two_keys",
+            Self::Auth(AuthFault::Unknown) => "unknown_key",
+            Self::BadBody => "bad_body",
+            Self::BadPath(_) => "bad_path",
+            Self::BodyTimeout => "body_timeout",
+            Self::BodyTooLarge(_) => "body_too_large",
+            Self::Internal => "internal",
+            Self::Loop => "loop",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::NoRoute { .. } => "no_route",
+            Self::NotServedYet(_) => "not_served_yet",
+            Self::TooManyInFlight => "too_many_in_flight",
+            Self::UpstreamFailed(UpstreamFault::Connect) => "upstream_connect",
+            Self::UpstreamFailed(UpstreamFault::Resolve) => "upstream_resolve",
+            Self::UpstreamFailed(UpstreamFault::Protocol) => "upstream_protocol",
+            Self::UpstreamFailed(UpstreamFault::Tls) => "upstream_tls",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::Upgrade => "upgrade",
+        }
+    }
+
+    /// Whose fault it was.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::TooManyInFlight => Blame::Policy,
+            Self::Internal | Self::NotServedYet(_) => Blame::Gateway,
+            Self::UpstreamFailed(_) | Self::UpstreamTimeout => Blame::Upstream,
+            _ => Blame::Caller,
+        }
+    }
+
+    /// The sentence that the client reads.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Auth(fault) => auth_message(*fault).into(),
+            Self::BadBody => "The request body is not framed as HTTP asks for.".into(),
+            Self::BadPath(error) => format!("The request was refused: {error}."),
+            Self::BodyTimeout => "The request body did not arrive in time.".into(),
+            Self::BodyTooLarge(most) => format!("The request body is larger than the {most} bytes that are allowed."),
+            Self::Internal => {
+                "The gateway failed to serve the request; its log has the reason under this call id.".into()
+            }
+            Self::Loop => "The request came back to the gateway that sent it: its target leads to itself.".into(),
+            Self::MethodNotAllowed(methods) => {
+                format!("The route does not serve this method; it serves {}.", methods.join(", "))
+            }
+            Self::NoRoute { method, path } => format!("There is no route for {method} {path}."),
+            Self::NotServedYet(what) => format!("{what} are not served yet."),
+            Self::TooManyInFlight => "Too many requests are in flight; try again when some have ended.".into(),
+            Self::UpstreamFailed(fault) => upstream_message(*fault).into(),
+            Self::UpstreamTimeout => "The upstream did not answer in time.".into(),
+            Self::Upgrade => "WebSocket is not enabled on this route; send a plain HTTP request.".into(),
+        }
+    }
+
+    /// A header that the answer must have, besides those of every answer.
+    pub fn header(&self) -> Option<(&'static str, String)> {
+        match self {
+            Self::Auth(_) => Some(("WWW-Authenticate", "Bearer realm=\"tollgate\"".into())),
+            Self::MethodNotAllowed(methods) => Some(("Allow", methods.join(", "))),
+            Self::TooManyInFlight => Some(("Retry-After", Duration::from_secs(1).as_secs().to_string())),
+            _ => None,
+        }
+    }
+
+    /// The body of the answer, as JSON.
+    pub fn body(&self, dialect: Dialect, call_id: &str) -> Value {
+        match dialect {
+            Dialect::OpenAi => json!({ "error": {
+                "message": self.message(),
+                "type": self.openai_type(),
+                "param": null,
+                "code": self.status().to_string(),
+            }}),
+            Dialect::Anthropic => json!({
+                "type": "error",
+                "error": { "type": self.anthropic_type(), "message": self.message() },
+                "request_id": call_id,
+            }),
+        }
+    }
+
+    fn openai_type(&self) -> &'static str {
+        match self.status() {
+            401 => "auth_error",
+            404 => "not_found_error",
+            429 => "throttling_error",
+            502 | 504 => "upstream_error",
+            500 | 501 => "internal_server_error",
+            _ => "invalid_request_error",
+        }
+    }
+
+    fn anthropic_type(&self) -> &'static str {
+        match self.status() {
+            401 => "authentication_error",
+            404 => "not_found_error",
+            413 => "request_too_large",
+            429 => "rate_limit_error",
+            500..=599 => "api_error",
+            _ => "invalid_request_error",
+        }
+    }
+}
+
+fn auth_message(fault: AuthFault) -> &'static str {
+    match fault {
+        AuthFault::Missing => {
+            "Authentication Error, No api key passed in. Send a Tollgate key as `Authorization: Bearer KEY` or `x-api-key: KEY`."
+        }
+        AuthFault::Repeated => "Authentication Error, a header with a key stands twice. Send one.",
+        AuthFault::TwoKeys => "Authentication Error, the request holds two different keys. Send one.",
+        AuthFault::Unknown => {
+            "Authentication Error, Invalid api key. Send a Tollgate key as `Authorization: Bearer KEY` or `x-api-key: KEY`."
+        }
+    }
+}
+
+fn upstream_message(fault: UpstreamFault) -> &'static str {
+    match fault {
+        UpstreamFault::Connect => "The upstream of this route could not be connected to.",
+        UpstreamFault::Resolve => "The name of this route's upstream did not resolve to an address that may be used.",
+        UpstreamFault::Protocol => "The upstream of this route broke off, or did not answer in HTTP.",
+        UpstreamFault::Tls => "No trusted TLS connection to this route's upstream could be made.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dialects() {
+        let rejection = Rejection::Auth(AuthFault::Missing);
+        let openai = rejection.body(Dialect::OpenAi, "id");
+        assert_eq!(openai["error"]["code"], "401");
+        assert_eq!(openai["error"]["type"], "auth_error");
+        assert_eq!(openai["error"]["param"], Value::Null);
+        let anthropic = rejection.body(Dialect::Anthropic, "id");
+        assert_eq!(anthropic["type"], "error");
+        assert_eq!(anthropic["error"]["type"], "authentication_error");
+        assert_eq!(anthropic["request_id"], "id");
+    }
+}

@@ -1,0 +1,232 @@
+//! The only DNS in the house.
+//!
+//! The law: a name is resolved once for all who wait for it; its addresses are kept for their TTL, then refreshed in the
+//! background while requests go on with the last good ones, which are kept as long as refreshing fails; a name that never
+//! resolved is asked for again after [`NEGATIVE`]. No request waits once a name is warm, and nothing here stops a start.
+//!
+//! It does not decide which of the addresses is dialled.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use parking_lot::{Mutex, RwLock};
+use tokio::time::Instant;
+
+use crate::config::{Network, Override};
+use crate::upstream::Host;
+
+/// How long a failure is remembered where there is no last good answer.
+const NEGATIVE: Duration = Duration::from_secs(1);
+/// The shortest time an answer counts, whatever its TTL.
+const SHORTEST: Duration = Duration::from_secs(1);
+/// The longest.
+const LONGEST: Duration = Duration::from_secs(3600);
+/// How long one look-up may take, all name servers and attempts together.
+const LOOKUP: Duration = Duration::from_secs(5);
+/// The most names that are remembered; a config has fewer.
+const MOST_NAMES: usize = 100_000;
+
+/// Resolves names, and remembers.
+pub struct Resolver {
+    dns: Option<TokioResolver>,
+    overrides: Vec<Override>,
+    names: RwLock<HashMap<Box<str>, Arc<Name>>>,
+}
+
+/// What is known of a name.
+#[derive(Default)]
+struct Name {
+    known: Mutex<Known>,
+    /// Held by the one task that asks.
+    asking: tokio::sync::Mutex<()>,
+    refreshing: AtomicBool,
+}
+
+#[derive(Clone, Default)]
+struct Known {
+    addresses: Option<Arc<[IpAddr]>>,
+    until: Option<Instant>,
+}
+
+/// The addresses of a host, with their port.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    ips: Ips,
+    port: u16,
+}
+
+#[derive(Clone, Debug)]
+enum Ips {
+    One(IpAddr),
+    Many(Arc<[IpAddr]>),
+}
+
+/// The name has no address.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unresolved(pub String);
+
+impl fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unresolved {}
+
+impl Addresses {
+    /// How many there are; at least one.
+    pub fn len(&self) -> usize {
+        match &self.ips {
+            Ips::One(_) => 1,
+            Ips::Many(ips) => ips.len(),
+        }
+    }
+
+    /// Whether there is none, which [`Resolver::addresses`] never returns.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The address for attempt `number`, counted from 0, going round.
+    pub fn get(&self, number: usize) -> Option<SocketAddr> {
+        let ip = match &self.ips {
+            Ips::One(ip) => Some(*ip),
+            Ips::Many(ips) => ips.get(number.checked_rem(ips.len())?).copied(),
+        };
+        ip.map(|ip| SocketAddr::new(ip, self.port))
+    }
+}
+
+impl Resolver {
+    /// A resolver for the names of a config.
+    pub fn new(network: &Network) -> Self {
+        let dns = build(&network.dns_servers);
+        if let Err(error) = &dns {
+            log::warn!("no name server can be used, names will not resolve: {error}");
+        }
+        Self { dns: dns.ok(), overrides: network.resolve.clone(), names: RwLock::default() }
+    }
+
+    /// The addresses of `host` at `port`.
+    pub async fn addresses(self: &Arc<Self>, host: &Host, port: u16) -> Result<Addresses, Unresolved> {
+        let name = match host {
+            Host::Ip(ip) => return Ok(Addresses { ips: Ips::One(*ip), port }),
+            Host::Name(name) => name,
+        };
+        if let Some(line) =
+            self.overrides.iter().find(|line| line.host == *name && line.port.is_none_or(|only| only == port))
+        {
+            let port = if line.address.port() == 0 { port } else { line.address.port() };
+            return Ok(Addresses { ips: Ips::One(line.address.ip()), port });
+        }
+        let ips = self.ips(name).await?;
+        Ok(Addresses { ips: Ips::Many(ips), port })
+    }
+
+    async fn ips(self: &Arc<Self>, name: &str) -> Result<Arc<[IpAddr]>, Unresolved> {
+        let entry = self.entry(name);
+        let known = entry.known.lock().clone();
+        let fresh = known.until.is_some_and(|until| Instant::now() < until);
+        match known.addresses {
+            Some(addresses) => {
+                if !fresh && !entry.refreshing.swap(true, Ordering::AcqRel) {
+                    let (resolver, name) = (Arc::clone(self), name.to_owned());
+                    tokio::spawn(async move {
+                        let _ = resolver.ask(&name, &entry).await;
+                        entry.refreshing.store(false, Ordering::Release);
+                    });
+                }
+                Ok(addresses)
+            }
+            None if fresh => Err(Unresolved("the name did not resolve a moment ago".into())),
+            None => {
+                let _turn = entry.asking.lock().await;
+                let known = entry.known.lock().clone();
+                match known.addresses {
+                    Some(addresses) => Ok(addresses),
+                    None if known.until.is_some_and(|until| Instant::now() < until) => {
+                        Err(Unresolved("the name did not resolve a moment ago".into()))
+                    }
+                    None => self.ask(name, &entry).await,
+                }
+            }
+        }
+    }
+
+    fn entry(&self, name: &str) -> Arc<Name> {
+        if let Some(entry) = self.names.read().get(name) {
+            return Arc::clone(entry);
+        }
+        let mut names = self.names.write();
+        if names.len() >= MOST_NAMES {
+            names.clear();
+        }
+        Arc::clone(names.entry(name.into()).or_default())
+    }
+
+    /// Asks DNS and remembers the answer; a failure keeps the last good one.
+    async fn ask(&self, name: &str, entry: &Name) -> Result<Arc<[IpAddr]>, Unresolved> {
+        let answer = self.look_up(name).await;
+        let mut known = entry.known.lock();
+        match answer {
+            Ok((addresses, until)) => {
+                *known = Known { addresses: Some(Arc::clone(&addresses)), until: Some(until) };
+                Ok(addresses)
+            }
+            Err(error) => {
+                log::warn!("{name} did not resolve: {error}");
+                known.until = Some(Instant::now() + NEGATIVE);
+                known.addresses.clone().ok_or(error)
+            }
+        }
+    }
+
+    async fn look_up(&self, name: &str) -> Result<(Arc<[IpAddr]>, Instant), Unresolved> {
+        let dns = self.dns.as_ref().ok_or_else(|| Unresolved("there is no name server".into()))?;
+        let found = tokio::time::timeout(LOOKUP, dns.lookup_ip(name))
+            .await
+            .map_err(|_| Unresolved("the name servers did not answer in time".into()))?
+            .map_err(|error| Unresolved(error.to_string()))?;
+        let addresses: Arc<[IpAddr]> = found.iter().collect();
+        if addresses.is_empty() {
+            return Err(Unresolved("the name has no address".into()));
+        }
+        let ttl = found.valid_until().saturating_duration_since(std::time::Instant::now()).clamp(SHORTEST, LONGEST);
+        Ok((addresses, Instant::now() + ttl))
+    }
+}
+
+fn build(servers: &[SocketAddr]) -> Result<TokioResolver, String> {
+    let mut builder = if servers.is_empty() {
+        TokioResolver::builder_tokio().map_err(|error| error.to_string())?
+    } else {
+        let servers = servers.iter().map(|server| name_server(*server)).collect();
+        let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+        TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+    };
+    let options = builder.options_mut();
+    options.use_hosts_file = ResolveHosts::Always;
+    // Answers are remembered here, with the last good one; a second memory would only hide a change.
+    options.cache_size = 0;
+    options.timeout = Duration::from_secs(2);
+    builder.build().map_err(|error| error.to_string())
+}
+
+fn name_server(address: SocketAddr) -> NameServerConfig {
+    let mut config = NameServerConfig::udp_and_tcp(address.ip());
+    config.connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()]
+        .into_iter()
+        .map(|mut connection| {
+            connection.port = address.port();
+            connection
+        })
+        .collect();
+    config
+}

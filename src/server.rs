@@ -1,0 +1,157 @@
+//! Wiring, and nothing else: bind, build, serve, stop.
+//!
+//! The law: a port that is taken ends the start at once and by name; SIGTERM and SIGINT stop accepting, let what is being
+//! served end, and exit 0; a second one ends at once; SIGHUP never kills.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::IntoRawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use pingora::listeners::ListenerConfig;
+use pingora::proxy::http_proxy;
+use pingora::server::Fds;
+use pingora::server::configuration::ServerConf;
+use pingora::services::Service as _;
+use pingora::services::listening::Service;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::config::listen::Listen;
+use crate::config::{Config, Network};
+use crate::edge::Edge;
+use crate::proxy::{EdgeProxy, Format, InFlight};
+use crate::resolve::Resolver;
+use crate::snapshot::Snapshot;
+use crate::trust::Trust;
+
+/// How long requests may take to end once a stop was asked for.
+const DRAIN: Duration = Duration::from_secs(30);
+/// How often it is looked whether they have.
+const LOOK: Duration = Duration::from_millis(10);
+/// Idle upstream connections kept for each worker.
+const POOL: usize = 128;
+
+/// What the command line decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Worker threads.
+    pub workers: usize,
+    /// How access lines are written.
+    pub format: Format,
+    /// Whether upstream requests are described in the log.
+    pub detailed: bool,
+}
+
+/// A listening socket and its address.
+pub type Bound = (SocketAddr, TcpListener);
+
+/// Binds every address, or says which one is taken.
+pub fn bind(listen: &[Listen]) -> Result<Vec<Bound>, String> {
+    let mut bound: Vec<Bound> = Vec::new();
+    for wanted in listen {
+        let mut address = wanted.address;
+        // `--port 0` means one port that the system picks, the same for both loopback addresses.
+        if address.port() == 0 {
+            address.set_port(bound.first().map_or(0, |(first, _)| first.port()));
+        }
+        match TcpListener::bind(address).and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            Ok((listener.local_addr()?, listener))
+        }) {
+            Ok(listener) => bound.push(listener),
+            Err(error) if wanted.optional && !matches!(error.kind(), io::ErrorKind::AddrInUse) => {
+                log::info!("not listening on {address}: {error}");
+            }
+            Err(error) => return Err(format!("cannot listen on {address}: {error}")),
+        }
+    }
+    Ok(bound)
+}
+
+/// Serves until a signal ends it.
+pub fn serve(bound: Vec<Bound>, network: &Network, snapshot: Snapshot, options: Options) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(options.workers)
+        .thread_name("worker")
+        .enable_all()
+        .build()
+        .map_err(|error| format!("the worker threads cannot be started: {error}"))?;
+    let result = runtime.block_on(run(bound, network, snapshot, options));
+    // What is still being served after the drain is cut.
+    runtime.shutdown_background();
+    result
+}
+
+async fn run(bound: Vec<Bound>, network: &Network, snapshot: Snapshot, options: Options) -> Result<(), String> {
+    let trust = Trust::gather(network.ca_pem.as_ref().map(|(pem, _)| pem.as_slice()))
+        .map_err(|error| format!("the trusted certificates cannot be handed over: {error}"))?;
+    let conf = ServerConf {
+        threads: options.workers,
+        ca_file: Some(trust.path()),
+        upstream_keepalive_pool_size: POOL,
+        ..ServerConf::default()
+    };
+    let in_flight = InFlight::default();
+    let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
+    let resolver = Arc::new(Resolver::new(network));
+    let proxy = EdgeProxy::new(snapshot, resolver, in_flight.clone(), options.format, options.detailed);
+    let mut service = Service::new("edge".into(), Edge::new(http_proxy(&Arc::new(conf), proxy)));
+    let mut descriptors = Fds::new();
+    for (address, listener) in bound {
+        service.add_listener(ListenerConfig::tcp(address.to_string()));
+        descriptors.add(address.to_string(), listener.into_raw_fd());
+    }
+    let (stop, stopped) = watch::channel(false);
+    let accepting = tokio::spawn(async move {
+        service.start_service(Some(Arc::new(Mutex::new(descriptors))), stopped, 1).await;
+    });
+    stop_asked().await.map_err(|error| format!("signals cannot be waited for: {error}"))?;
+    log::info!("stopping: {} requests are being served", in_flight.count());
+    let _ = stop.send(true);
+    tokio::select! {
+        () = drained(accepting, &in_flight) => {}
+        () = tokio::time::sleep(DRAIN) => log::warn!("{} requests are cut", in_flight.count()),
+        again = stop_asked() => drop(again),
+    }
+    Ok(())
+}
+
+/// Waits until nobody accepts and nothing is being served.
+async fn drained(accepting: tokio::task::JoinHandle<()>, in_flight: &InFlight) {
+    let _ = accepting.await;
+    while in_flight.count() > 0 {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Waits for SIGTERM or SIGINT.
+async fn stop_asked() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => log::warn!("SIGHUP: the config is read at start only, restart to change it"),
+        }
+    }
+}
+
+/// What a start prints: where it listens, and what it serves.
+pub fn announce(bound: &[Bound], config: &Config) -> String {
+    let mut out = String::new();
+    for endpoint in &config.endpoints {
+        let mark = if endpoint.auth == Some(true) { "key " } else { "open" };
+        let below = if endpoint.include_subpath { "/*" } else { "" };
+        out += &format!("  {mark}  {}{below}\n", endpoint.path.0);
+    }
+    for (address, _) in bound {
+        out += &format!("listening on http://{address}\n");
+    }
+    out
+}

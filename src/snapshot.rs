@@ -1,0 +1,301 @@
+//! A [`Config`] compiled: everything a request needs to know, immutable, shared by one `Arc`.
+//!
+//! The law: a request meets exactly one snapshot; a snapshot exists only when every rule of every route holds. The rules
+//! stand beside their types; here their faults get the place in the file and become problems of the [`Report`].
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::HeaderName;
+
+use crate::auth::{KeyPlaces, Keyring};
+use crate::config::error::{Report, Site};
+use crate::config::listen::Listen;
+use crate::config::{Config, Endpoint, Network, QueryText, TargetText};
+use crate::header::HeaderPlan;
+use crate::limit::Gate;
+use crate::route::{Methods, Pattern, Table};
+use crate::upstream::{Host, Target, address};
+
+/// What a request meets.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The routes.
+    pub routes: Table<Arc<Route>>,
+    /// The keys.
+    pub keyring: Keyring,
+    /// The largest request body, in bytes.
+    pub request_bytes: Option<u64>,
+    /// The limit on requests in flight, where there is one.
+    pub gate: Option<Gate>,
+    /// The name under which this process signs `Via`, so that it knows a request it has sent itself.
+    pub pseudonym: String,
+    /// How long connecting may take: TCP, and again TLS.
+    pub connect: Duration,
+    /// How long an unused upstream connection is kept.
+    pub idle: Duration,
+}
+
+/// A route and what it leads to.
+#[derive(Debug)]
+pub struct Route {
+    /// The pattern, for logs.
+    pub name: String,
+    /// The file's own name for it.
+    pub id: Option<String>,
+    /// Who may use it.
+    pub access: Access,
+    /// Where a key may stand.
+    pub places: KeyPlaces,
+    /// What it leads to.
+    pub lead: Lead,
+    /// US dollars a request.
+    pub cost: Option<f64>,
+}
+
+/// Who may use a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Who has a key.
+    Key,
+    /// Everybody.
+    Open,
+}
+
+/// What a route leads to.
+#[derive(Debug)]
+pub enum Lead {
+    /// A translator.
+    Adapter,
+    /// Upstreams.
+    Group(Group),
+}
+
+/// The upstreams of a route; today of one member. A member is picked for each attempt.
+#[derive(Debug)]
+pub struct Group {
+    first: Member,
+}
+
+/// One upstream with its credential and its times.
+#[derive(Debug)]
+pub struct Member {
+    /// The URL.
+    pub target: Target,
+    /// What happens to headers, credential included.
+    pub headers: HeaderPlan,
+    /// The longest wait for the first byte, and the longest silence after it.
+    pub silence: Duration,
+    /// Whether POST is repeated when a pooled connection was stale.
+    pub retry_non_idempotent: bool,
+    /// Whether it may be a link-local metadata address.
+    pub allow_metadata: bool,
+}
+
+impl Group {
+    /// The member for the next attempt.
+    pub fn pick(&self) -> &Member {
+        &self.first
+    }
+
+    /// All members.
+    pub fn members(&self) -> impl Iterator<Item = &Member> {
+        std::iter::once(&self.first)
+    }
+}
+
+/// Compiles `config`. There is a snapshot exactly when nothing was added to the report.
+pub fn compile(config: &Config, report: &mut Report) -> Option<Snapshot> {
+    let before = report.problems.len();
+    let places = places(config, report);
+    let mut built: Vec<(Pattern, Methods, Arc<Route>)> = Vec::new();
+    let mut sites: Vec<Site> = Vec::new();
+    for endpoint in &config.endpoints {
+        if let Some(entry) = route(endpoint, &places, &config.network, &config.listen, report) {
+            sites.push(endpoint.path.1.clone());
+            built.push(entry);
+        }
+    }
+    let routes = match Table::build(built) {
+        Ok(routes) => Some(routes),
+        Err(conflicts) => {
+            for conflict in conflicts {
+                let (Some(first), Some(second)) = (sites.get(conflict.first), sites.get(conflict.second)) else {
+                    continue;
+                };
+                report.problem(
+                    second,
+                    format!("the same path and method are served by {} at {} already", first.path, first.place),
+                    "remove one, or give each its own methods",
+                );
+            }
+            None
+        }
+    };
+    let routes = routes.filter(|_| report.problems.len() == before)?;
+    Some(Snapshot {
+        routes,
+        keyring: Keyring::new(config.master_key.clone()),
+        request_bytes: config.limits.request_bytes,
+        gate: config.limits.parallel.map(Gate::new),
+        pseudonym: format!("tollgate-{:08x}", uuid::Uuid::new_v4().as_fields().0),
+        connect: Duration::from_secs_f64(config.network.connect_seconds),
+        idle: Duration::from_secs_f64(config.network.idle_seconds),
+    })
+}
+
+fn places(config: &Config, report: &mut Report) -> KeyPlaces {
+    let named = config.key_header.as_ref().and_then(|(name, site)| header_name(name, site, report));
+    KeyPlaces::new(named)
+}
+
+fn header_name(name: &str, site: &Site, report: &mut Report) -> Option<HeaderName> {
+    let parsed = HeaderName::from_bytes(name.as_bytes()).ok();
+    if parsed.is_none() {
+        report.problem(site, format!("`{name}` is not a header name"), "use letters, digits and hyphens");
+    }
+    parsed
+}
+
+fn route(
+    endpoint: &Endpoint,
+    places: &KeyPlaces,
+    network: &Network,
+    listen: &[Listen],
+    report: &mut Report,
+) -> Option<(Pattern, Methods, Arc<Route>)> {
+    let pattern = pattern(endpoint, report);
+    let methods = methods(endpoint, report);
+    let mut places = places.clone();
+    if let Some((name, site)) = &endpoint.user_key_header {
+        if let Some(name) = header_name(name, site, report) {
+            places = places.with_header(name);
+        }
+    }
+    if endpoint.langfuse_credentials {
+        places = places.with_langfuse();
+    }
+    let headers = headers(endpoint, report);
+    let names: Vec<&str> = pattern.iter().flat_map(Pattern::names).collect();
+    let lead = match &endpoint.target.0 {
+        TargetText::Adapter(_) => Lead::Adapter,
+        TargetText::Url { base, query } => {
+            let target = target(endpoint, base, query, &names, report)?;
+            guard_target(&target, endpoint, network, listen, report);
+            Lead::Group(Group {
+                first: Member {
+                    target,
+                    headers,
+                    silence: Duration::from_secs_f64(endpoint.silence_seconds),
+                    retry_non_idempotent: endpoint.retry_non_idempotent,
+                    allow_metadata: endpoint.allow_metadata,
+                },
+            })
+        }
+    };
+    let pattern = pattern?;
+    let route = Route {
+        name: pattern.to_string(),
+        id: endpoint.id.clone(),
+        access: if endpoint.auth == Some(true) { Access::Key } else { Access::Open },
+        places,
+        lead,
+        cost: endpoint.cost_per_request,
+    };
+    Some((pattern, methods?, Arc::new(route)))
+}
+
+fn pattern(endpoint: &Endpoint, report: &mut Report) -> Option<Pattern> {
+    let (path, site) = &endpoint.path;
+    // LiteLLM takes a path without its first slash.
+    let slash = if path.starts_with('/') || path.is_empty() { "" } else { "/" };
+    match Pattern::parse(&format!("{slash}{path}"), endpoint.include_subpath) {
+        Ok(pattern) => Some(pattern),
+        Err(error) => {
+            report.problem(site, error.to_string(), error.mend());
+            None
+        }
+    }
+}
+
+fn methods(endpoint: &Endpoint, report: &mut Report) -> Option<Methods> {
+    let Some(written) = &endpoint.methods else { return Some(Methods::any()) };
+    let mut all = true;
+    for (name, site) in written {
+        if let Err(error) = Methods::listed([name.as_str()]) {
+            report.problem(site, format!("`{name}` cannot be served: {error}"), "write GET, POST, …");
+            all = false;
+        }
+    }
+    Methods::listed(written.iter().map(|(name, _)| name.as_str())).ok().filter(|_| all)
+}
+
+fn headers(endpoint: &Endpoint, report: &mut Report) -> HeaderPlan {
+    let mut plan = HeaderPlan::new(endpoint.forward_headers);
+    for header in &endpoint.headers {
+        if let Err(error) = plan.set(&header.name, &header.value.text) {
+            report.problem(&header.site, error.to_string(), error.mend());
+        }
+    }
+    plan
+}
+
+fn target(endpoint: &Endpoint, base: &str, query: &[QueryText], names: &[&str], report: &mut Report) -> Option<Target> {
+    let site = &endpoint.target.1;
+    let known = |name: &str| names.contains(&name);
+    let mut target = match Target::parse(base, &known) {
+        Ok(target) => target,
+        Err(error) => {
+            report.problem(site, error.to_string(), error.mend());
+            return None;
+        }
+    };
+    for text in query.iter().chain(&endpoint.default_query) {
+        let value = text.value.as_ref().map(|value| value.text.expose());
+        if let Err(error) = target.query.add(&text.name, value, text.encoded, text.is_secret(), &known) {
+            report.problem(site, error.to_string(), "write the query as it is to be sent, escaped as %XX");
+        }
+    }
+    Some(target)
+}
+
+/// Refuses targets that lead back here, or to an address that hands out a machine's credentials.
+fn guard_target(target: &Target, endpoint: &Endpoint, network: &Network, listen: &[Listen], report: &mut Report) {
+    let site = &endpoint.target.1;
+    let address = match &target.host {
+        Host::Ip(ip) => Some(SocketAddr::new(*ip, target.port)),
+        Host::Name(name) => network
+            .resolve
+            .iter()
+            .find(|line| line.host == *name && line.port.is_none_or(|port| port == target.port))
+            .map(|line| {
+                SocketAddr::new(
+                    line.address.ip(),
+                    if line.address.port() == 0 { target.port } else { line.address.port() },
+                )
+            }),
+    };
+    let loopback_name = matches!(&target.host, Host::Name(name) if name == "localhost" || name.ends_with(".localhost"));
+    let ours = listen.iter().map(|listen| listen.address).any(|ours| match address {
+        Some(theirs) => theirs.port() == ours.port() && reaches(ours.ip(), theirs.ip()),
+        None => loopback_name && target.port == ours.port() && (ours.ip().is_unspecified() || ours.ip().is_loopback()),
+    });
+    if ours {
+        report.problem(site, "the target is this proxy itself", "name the API that requests are meant for");
+    }
+    if address.is_some_and(|address| address::is_metadata(address.ip())) && !endpoint.allow_metadata {
+        report.problem(
+            site,
+            "the target is a metadata address, which hands out this machine's own credentials",
+            "remove it, or set allow_metadata: true",
+        );
+    }
+}
+
+/// Whether a connection to `theirs` arrives at a listener on `ours`.
+fn reaches(ours: IpAddr, theirs: IpAddr) -> bool {
+    let (ours, theirs) = (ours.to_canonical(), theirs.to_canonical());
+    let local = theirs.is_loopback() || theirs.is_unspecified();
+    ours == theirs || (ours.is_unspecified() && local) || (theirs.is_unspecified() && ours.is_loopback())
+}
