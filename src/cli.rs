@@ -15,7 +15,7 @@ use crate::config::error::Report;
 use crate::config::listen;
 use crate::config::{self, Config, Overrides};
 use crate::proxy::Format;
-use crate::server::{self, Options};
+use crate::server::{self, Options, Workers};
 use crate::snapshot::{self, Snapshot};
 use crate::{logger, trust};
 
@@ -159,6 +159,9 @@ fn serve(arguments: &Arguments, path: &Path) -> u8 {
 }
 
 fn start(arguments: &Arguments, path: &Path, debug: bool, begun: Instant) -> Result<(), String> {
+    let cores = || std::thread::available_parallelism().ok().map(usize::from);
+    let count = arguments.workers.map(usize::from).or_else(cores).unwrap_or(1);
+    let workers = Workers::start(count).map_err(|error| format!("error: {error}\n"))?;
     let (compiled, report) = load(arguments, path);
     print_report(&report);
     let Some((config, snapshot)) = compiled else {
@@ -168,11 +171,9 @@ fn start(arguments: &Arguments, path: &Path, debug: bool, begun: Instant) -> Res
         .map_err(|error| format!("error: {error}; stop what listens there, or choose another with --port\n"))?;
     say(&server::announce(&bound, &config));
     log::debug!("started in {:?}", begun.elapsed());
-    let workers =
-        arguments.workers.map(usize::from).or_else(|| std::thread::available_parallelism().ok().map(usize::from));
     let format = if debug || stdout().is_terminal() { Format::Text } else { Format::Json };
-    let options = Options { workers: workers.unwrap_or(1), format, detailed: arguments.detailed_debug };
-    server::serve(bound, &config.network, snapshot, options).map_err(|error| format!("error: {error}\n"))
+    let options = Options { format, detailed: arguments.detailed_debug };
+    workers.serve(bound, &config.network, snapshot, options).map_err(|error| format!("error: {error}\n"))
 }
 
 /// Prints to stdout. A closed pipe is no reason to stop.

@@ -17,7 +17,8 @@ use pingora::server::Fds;
 use pingora::server::configuration::ServerConf;
 use pingora::services::Service as _;
 use pingora::services::listening::Service;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::listen::Listen;
@@ -38,8 +39,6 @@ const POOL: usize = 128;
 /// What the command line decides.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Worker threads.
-    pub workers: usize,
     /// How access lines are written.
     pub format: Format,
     /// Whether upstream requests are described in the log.
@@ -72,25 +71,86 @@ pub fn bind(listen: &[Listen]) -> Result<Vec<Bound>, String> {
     Ok(bound)
 }
 
-/// Serves until a signal ends it.
-pub fn serve(bound: Vec<Bound>, network: &Network, snapshot: Snapshot, options: Options) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(options.workers)
-        .thread_name("worker")
-        .enable_all()
-        .build()
-        .map_err(|error| format!("the worker threads cannot be started: {error}"))?;
-    let result = runtime.block_on(run(bound, network, snapshot, options));
-    // What is still being served after the drain is cut.
-    runtime.shutdown_background();
-    result
+/// The worker threads, and the signals that end them.
+#[derive(Debug)]
+pub struct Workers {
+    runtime: Runtime,
+    signals: Signals,
+    count: usize,
 }
 
-async fn run(bound: Vec<Bound>, network: &Network, snapshot: Snapshot, options: Options) -> Result<(), String> {
+impl Workers {
+    /// Starts `count` threads. From here on no signal kills the process unheard.
+    pub fn start(count: usize) -> Result<Self, String> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(count)
+            .thread_name("worker")
+            .enable_all()
+            .build()
+            .map_err(|error| format!("the worker threads cannot be started: {error}"))?;
+        let inside = runtime.enter();
+        let signals = Signals::listen().map_err(|error| format!("signals cannot be waited for: {error}"))?;
+        drop(inside);
+        Ok(Self { runtime, signals, count })
+    }
+
+    /// Serves until a signal ends it.
+    pub fn serve(
+        mut self,
+        bound: Vec<Bound>,
+        network: &Network,
+        snapshot: Snapshot,
+        options: Options,
+    ) -> Result<(), String> {
+        let served = run(bound, network, snapshot, options, self.count, &mut self.signals);
+        let result = self.runtime.block_on(served);
+        // What is still being served after the drain is cut.
+        self.runtime.shutdown_background();
+        result
+    }
+}
+
+/// The signals that a service knows.
+#[derive(Debug)]
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for SIGTERM or SIGINT.
+    async fn stop(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => log::warn!("SIGHUP: the config is read at start only, restart to change it"),
+            }
+        }
+    }
+}
+
+async fn run(
+    bound: Vec<Bound>,
+    network: &Network,
+    snapshot: Snapshot,
+    options: Options,
+    workers: usize,
+    signals: &mut Signals,
+) -> Result<(), String> {
     let trust = Trust::gather(network.ca_pem.as_ref().map(|(pem, _)| pem.as_slice()))
         .map_err(|error| format!("the trusted certificates cannot be handed over: {error}"))?;
     let conf = ServerConf {
-        threads: options.workers,
+        threads: workers,
         ca_file: Some(trust.path()),
         upstream_keepalive_pool_size: POOL,
         ..ServerConf::default()
@@ -109,13 +169,13 @@ async fn run(bound: Vec<Bound>, network: &Network, snapshot: Snapshot, options: 
     let accepting = tokio::spawn(async move {
         service.start_service(Some(Arc::new(Mutex::new(descriptors))), stopped, 1).await;
     });
-    stop_asked().await.map_err(|error| format!("signals cannot be waited for: {error}"))?;
+    signals.stop().await;
     log::info!("stopping: {} requests are being served", in_flight.count());
     let _ = stop.send(true);
     tokio::select! {
         () = drained(accepting, &in_flight) => {}
         () = tokio::time::sleep(DRAIN) => log::warn!("{} requests are cut", in_flight.count()),
-        again = stop_asked() => drop(again),
+        () = signals.stop() => {}
     }
     Ok(())
 }
@@ -125,20 +185,6 @@ async fn drained(accepting: tokio::task::JoinHandle<()>, in_flight: &InFlight) {
     let _ = accepting.await;
     while in_flight.count() > 0 {
         tokio::time::sleep(LOOK).await;
-    }
-}
-
-/// Waits for SIGTERM or SIGINT.
-async fn stop_asked() -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => log::warn!("SIGHUP: the config is read at start only, restart to change it"),
-        }
     }
 }
 

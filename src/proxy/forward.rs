@@ -4,8 +4,8 @@
 //! injected here; a configured field stands exactly once; a known key is in no field that is sent on. On the way back status,
 //! body and fields stay as the upstream gave them, but for what speaks for a connection or in Tollgate's name.
 
+use http::Version;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::Result;
 use smallvec::SmallVec;
@@ -77,13 +77,9 @@ pub(super) fn response(request: &RequestHeader, response: &mut ResponseHeader, c
     }
     ctx.record.answered(response.status.as_u16());
     response.insert_header(CALL_ID, ctx.record.call_id())?;
-    // Without a length HTTP/1.1 would have to end the connection to end the body.
-    let bodiless =
-        request.method == Method::HEAD || matches!(response.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let framed = response.headers.contains_key(header::CONTENT_LENGTH)
-        || response.headers.contains_key(header::TRANSFER_ENCODING);
-    if request.version == Version::HTTP_11 && !framed && !bodiless {
-        response.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+    // Pingora chunks what has no length, but HTTP/1.0 knows no chunks: there the connection's end ends the body.
+    if request.version == Version::HTTP_10 {
+        response.remove_header(&header::TRANSFER_ENCODING);
     }
     Ok(())
 }

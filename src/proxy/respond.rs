@@ -50,6 +50,7 @@ pub(super) async fn early(session: &mut Session, ctx: &mut RequestCtx, rejection
 pub(super) async fn late(session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> FailToProxy {
     let rejection = fault::reading(error, ctx);
     ctx.record.failed(error, rejection.as_ref());
+    ctx.rejection.clone_from(&rejection);
     let answered = session.response_written().is_some_and(|header| !header.status.is_informational());
     let mut status = 0;
     match rejection {

@@ -1,0 +1,173 @@
+//! HTTP/2: from clients by prior knowledge, to upstreams over TLS, with trailers all the way.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::support::gate::{folder, routes};
+use crate::support::{Gate, Origin, send};
+
+/// What the upstream saw of its requests: method, URI, headers, body.
+type Seen = Arc<Mutex<Vec<(String, HeaderMap, Vec<u8>)>>>;
+
+/// A TLS upstream that speaks HTTP/2 alone, and the PEM of the authority that vouches for it.
+async fn upstream(name: &str) -> (SocketAddr, String, Seen) {
+    let (config, authority) = identity(name);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let address = listener.local_addr().expect("address");
+    let seen: Seen = Arc::default();
+    let record = Arc::clone(&seen);
+    tokio::spawn(async move {
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, record) = (acceptor.clone(), Arc::clone(&record));
+            tokio::spawn(async move {
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+                while let Some(Ok((request, respond))) = connection.accept().await {
+                    tokio::spawn(answer(request, respond, Arc::clone(&record)));
+                }
+            });
+        }
+    });
+    (address, authority, seen)
+}
+
+/// Echoes the body, with a trailer; the first request to `/refused` is refused unprocessed.
+async fn answer(request: Request<h2::RecvStream>, mut respond: h2::server::SendResponse<Bytes>, record: Seen) {
+    let (head, mut body) = request.into_parts();
+    let mut bytes = Vec::new();
+    while let Some(Ok(piece)) = body.data().await {
+        let _ = body.flow_control().release_capacity(piece.len());
+        bytes.extend_from_slice(&piece);
+    }
+    let start = format!("{} {}", head.method, head.uri);
+    let first = {
+        let mut seen = record.lock().expect("lock");
+        let first = !seen.iter().any(|(known, ..)| *known == start);
+        seen.push((start, head.headers, bytes.clone()));
+        first
+    };
+    if head.uri.path() == "/refused" && first {
+        respond.send_reset(h2::Reason::REFUSED_STREAM);
+        return;
+    }
+    let Ok(mut stream) = respond.send_response(Response::new(()), false) else { return };
+    let _ = stream.send_data(Bytes::from(bytes), false);
+    let mut trailers = HeaderMap::new();
+    trailers.insert("x-checksum", "42".parse().expect("value"));
+    let _ = stream.send_trailers(trailers);
+}
+
+fn identity(name: &str) -> (ServerConfig, String) {
+    let authority_key = KeyPair::generate().expect("key");
+    let mut authority = CertificateParams::new(Vec::<String>::new()).expect("params");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_certificate = authority.self_signed(&authority_key).expect("certificate");
+    let issuer = Issuer::new(authority, authority_key);
+    let key = KeyPair::generate().expect("key");
+    let leaf = CertificateParams::new(vec![name.to_owned()]).expect("params").signed_by(&key, &issuer).expect("leaf");
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+    let mut config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())))
+        .expect("config");
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    (config, authority_certificate.pem())
+}
+
+fn gate(address: SocketAddr, authority: &str) -> Gate {
+    let file = folder().join("ca.pem");
+    std::fs::write(&file, authority).expect("pem");
+    Gate::start(&routes(
+        &[
+            "{path: /a, target: 'https://two.test/base', include_subpath: true, headers: {X-Set: v}}".into(),
+            "{path: /refused, target: 'https://two.test/refused'}".into(),
+        ],
+        &format!("tollgate: {{ca_file: '{}', resolve: {{two.test: '{address}'}}}}", file.display()),
+    ))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trailers_reach_an_http2_client() {
+    let (address, authority, seen) = upstream("two.test").await;
+    let gate = gate(address, &authority);
+    let stream = TcpStream::connect(("127.0.0.1", gate.port)).await.expect("connect");
+    let (client, connection) = h2::client::handshake(stream).await.expect("h2c by prior knowledge");
+    tokio::spawn(connection);
+    let mut client = client.ready().await.expect("ready");
+    let request = Request::post("http://gate.test/a/x?q=1")
+        .header("cookie", "a=1")
+        .header("x-pass-y", "z")
+        .body(())
+        .expect("request");
+    let (response, mut body) = client.send_request(request, false).expect("send");
+    body.send_data(Bytes::from_static(b"hello"), true).expect("body");
+    let response = response.await.expect("response");
+    assert_eq!(response.status(), 200);
+    let mut stream = response.into_body();
+    let mut text = Vec::new();
+    while let Some(piece) = stream.data().await {
+        text.extend_from_slice(&piece.expect("data"));
+    }
+    assert_eq!(text, b"hello");
+    let trailers = stream.trailers().await.expect("trailers").expect("some");
+    assert_eq!(trailers["x-checksum"], "42");
+    let seen = seen.lock().expect("lock");
+    let (start, headers, bytes) = &seen[0];
+    assert_eq!(start, "POST https://two.test/base/x?q=1");
+    assert_eq!(bytes, b"hello");
+    assert_eq!((&headers["x-set"], &headers["y"]), (&"v".parse().expect("v"), &"z".parse().expect("z")));
+    assert!(!headers.contains_key("cookie") && !headers.contains_key("host"), "{headers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http1_clients_reach_http2_upstreams_and_what_was_refused_is_sent_again() {
+    let (address, authority, seen) = upstream("two.test").await;
+    let gate = gate(address, &authority);
+    let port = gate.port;
+    let answers = tokio::task::spawn_blocking(move || {
+        (
+            send(port, "POST /a/y HTTP/1.1", b"body"),
+            send(port, "POST /refused HTTP/1.1", b"again"),
+            send(port, "GET /a/z HTTP/1.1", b""),
+        )
+    });
+    let (plain, refused, empty) = answers.await.expect("answers");
+    assert_eq!((plain.status(), plain.body.as_slice()), (200, &b"body"[..]));
+    assert_eq!((refused.status(), refused.body.as_slice()), (200, &b"again"[..]), "{}", gate.log());
+    assert_eq!((empty.status(), empty.body.as_slice()), (200, &b""[..]));
+    let refusals = seen.lock().expect("lock").iter().filter(|(start, ..)| start.contains("/refused")).count();
+    assert_eq!(refusals, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_for_another_name_is_502() {
+    let (address, authority, seen) = upstream("other.test").await;
+    let gate = gate(address, &authority);
+    let port = gate.port;
+    let answer = tokio::task::spawn_blocking(move || send(port, "POST /a HTTP/1.1", b"x")).await.expect("answer");
+    assert_eq!(answer.status(), 502);
+    assert!(seen.lock().expect("lock").is_empty());
+}
+
+#[test]
+fn short_requests_are_not_taken_for_the_preface() {
+    let origin = Origin::plain();
+    let gate = Gate::routes(&[format!("{{path: /, target: '{}'}}", origin.url("/"))]);
+    let mut client = crate::support::Client::connect(gate.port);
+    // Eighteen bytes: fewer than HTTP/2's preface has.
+    let answer = client.ask("GET / HTTP/1.0\r\n\r\n").expect("answer");
+    assert_eq!(answer.status(), 200);
+    let mut post = crate::support::Client::connect(gate.port);
+    post.write("P").expect("one byte that both share");
+    let answer = post.ask("UT / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").expect("answer");
+    assert_eq!(answer.status(), 200);
+}

@@ -1,0 +1,15 @@
+//! Black-box tests: the real binary, driven over sockets, judged at the origin by the bytes that arrived there.
+//!
+//! The law: every server binds a port that the system picks; nothing sleeps for luck; what is asserted of a request is read
+//! from the origin's own record, not from what the proxy says.
+
+mod bodies;
+mod credentials;
+mod faults;
+mod headers;
+mod http2;
+mod names;
+mod retries;
+mod routes;
+mod running;
+mod support;

@@ -1,0 +1,80 @@
+//! A client that writes exactly the bytes it is given.
+
+use std::io::{self, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+use super::{Message, PATIENCE};
+
+/// One connection to the gate.
+pub struct Client {
+    /// The reading half, buffered.
+    pub reader: BufReader<TcpStream>,
+    stream: TcpStream,
+}
+
+impl Client {
+    /// Connects to `port` on loopback.
+    pub fn connect(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).expect("the gate accepts");
+        stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
+        stream.set_write_timeout(Some(PATIENCE)).expect("timeout");
+        stream.set_nodelay(true).expect("nodelay");
+        Self { reader: BufReader::new(stream.try_clone().expect("clone")), stream }
+    }
+
+    /// Writes `bytes`.
+    pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.stream.write_all(bytes.as_ref())
+    }
+
+    /// Reads the next final answer whole. `method`: what was asked, since HEAD has no body.
+    pub fn answer(&mut self, method: &str) -> io::Result<Message> {
+        let mut message = self.head()?;
+        while (100..200).contains(&message.status()) {
+            message = self.head()?;
+        }
+        if method != "HEAD" && !matches!(message.status(), 204 | 304) {
+            let mut body = Vec::new();
+            let read = message.read_body(&mut self.reader, true, |piece| body.extend_from_slice(piece));
+            message.body = body;
+            read?;
+        }
+        Ok(message)
+    }
+
+    /// Reads the next head.
+    pub fn head(&mut self) -> io::Result<Message> {
+        Message::head(&mut self.reader)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// Sends and reads.
+    pub fn ask(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<Message> {
+        let bytes = bytes.as_ref();
+        let method = String::from_utf8_lossy(bytes).split(' ').next().unwrap_or_default().to_owned();
+        self.write(bytes)?;
+        self.answer(&method)
+    }
+
+    /// Whether the other side has ended the connection in order.
+    pub fn is_ended(&mut self) -> bool {
+        matches!(self.reader.read(&mut [0; 1]), Ok(0))
+    }
+
+    /// Ends the connection.
+    pub fn close(self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+/// One request on a connection of its own. `lines`: start line and fields, without `Host` and the framing of `body`.
+pub fn send(port: u16, lines: &str, body: &[u8]) -> Message {
+    let mut text: String = lines.lines().map(|line| format!("{}\r\n", line.trim())).collect();
+    text += "Host: gate.test\r\n";
+    if !body.is_empty() {
+        text += &format!("Content-Length: {}\r\n", body.len());
+    }
+    text += "\r\n";
+    let mut bytes = text.into_bytes();
+    bytes.extend_from_slice(body);
+    Client::connect(port).ask(&bytes).unwrap_or_else(|error| panic!("{lines}: {error}"))
+}

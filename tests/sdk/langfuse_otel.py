@@ -1,0 +1,43 @@
+"""A trace by the current Langfuse SDK, which sends OpenTelemetry's protobuf, gzipped.
+
+BASE_URL: Tollgate. The SDK sends from a thread and only logs what came of it, so the log is what is checked.
+"""
+
+import logging
+
+from checks import check, setting
+from langfuse import Langfuse
+from langfuse._version import __version__
+
+
+class Kept(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self):
+        super().__init__()
+        self.records = []
+
+    def emit(self, record):
+        self.records.append(record)
+
+
+kept = Kept()
+logging.basicConfig(level=logging.INFO, handlers=[kept])
+# The connection's log is the one place that tells the status of a success.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.DEBUG)
+
+print(f"langfuse {__version__}")
+client = Langfuse(base_url=setting("BASE_URL"), public_key="anything", secret_key="anything", timeout=30)
+with client.start_as_current_observation(name="tollgate-test-trace", input={"question": "¿qué?"}) as outer:
+    with outer.start_as_current_observation(name="tollgate-test-generation", as_type="generation") as inner:
+        inner.update(model="sample-model", output="answer")
+client.flush()
+
+lines = [record.getMessage() for record in kept.records]
+print("\n".join(lines))
+calls = [line for line in lines if '"POST ' in line]
+check(calls, "the SDK called")
+check(all('"POST /api/public/otel/v1/traces ' in call for call in calls), "it called /api/public/otel/v1/traces only")
+check(all('" 200 ' in call for call in calls), "every answer was 200")
+complaints = [record.getMessage() for record in kept.records if record.levelno >= logging.WARNING]
+check(not complaints, f"the SDK complained of nothing {complaints}")

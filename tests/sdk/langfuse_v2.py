@@ -1,0 +1,40 @@
+"""A trace by the Langfuse SDK 2.x, which carries no usable keys: the pass-through tutorial.
+
+BASE_URL: Tollgate. The SDK sends from a thread and only logs what came of it, so the log is what is checked.
+"""
+
+import logging
+
+from checks import check, setting
+from langfuse import Langfuse
+from langfuse.version import __version__
+
+
+class Kept(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self):
+        super().__init__()
+        self.records = []
+
+    def emit(self, record):
+        self.records.append(record)
+
+
+kept = Kept()
+logging.basicConfig(level=logging.INFO, handlers=[kept])
+
+print(f"langfuse {__version__}")
+client = Langfuse(host=setting("BASE_URL"), public_key="anything", secret_key="anything")
+trace = client.trace(name="tollgate-test-trace", input={"question": "¿qué?"})
+trace.span(name="tollgate-test-span").end(output=["a", "b"])
+client.flush()
+
+lines = [record.getMessage() for record in kept.records]
+print("\n".join(lines))
+calls = [line for line in lines if line.startswith("HTTP Request:")]
+check(calls, "the SDK called")
+check(all("POST" in call and "/api/public/ingestion" in call for call in calls), "it called /api/public/ingestion only")
+check(all("207 Multi-Status" in call for call in calls), "every answer was 207 Multi-Status")
+complaints = [record.getMessage() for record in kept.records if record.levelno >= logging.WARNING]
+check(not complaints, f"the SDK complained of nothing {complaints}")
