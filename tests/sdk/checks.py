@@ -1,5 +1,6 @@
-"""What the scripts of this folder share: their settings come in the environment, a failed check ends them with exit 1."""
+"""What the scripts here share: their settings come in the environment, a failed check ends them with exit 1."""
 
+import logging
 import os
 import sys
 
@@ -28,3 +29,17 @@ def raises(kind, call):
     except Exception as error:
         sys.exit(f"FAILED: {kind.__name__} was due, {type(error).__name__} came: {error}")
     sys.exit(f"FAILED: {kind.__name__} was due, an answer came: {result}")
+
+
+def keep_log():
+    """The list that everything logged from now on, at INFO and above, is put into."""
+
+    class Kept(logging.Handler):
+        records = []
+
+        def emit(self, record):
+            self.records.append(record)
+
+    kept = Kept()
+    logging.basicConfig(level=logging.INFO, handlers=[kept])
+    return kept.records
