@@ -23,6 +23,8 @@ use crate::{logger, trust};
 const OK: u8 = 0;
 const BAD_CONFIG: u8 = 1;
 const BAD_USAGE: u8 = 2;
+/// Warnings that are printed; a file with more has one cause for many.
+const MOST_NOTICES: usize = 200;
 
 /// An edge proxy for AI APIs: your keys in front, the providers' secrets behind.
 #[derive(Debug, Parser)]
@@ -122,8 +124,11 @@ fn print_report(report: &Report) {
     for problem in &report.problems {
         text += &format!("error: {problem}\n");
     }
-    for notice in &report.notices {
+    for notice in report.notices.iter().take(MOST_NOTICES) {
         text += &format!("warning: {notice}\n");
+    }
+    if let Some(more) = report.notices.len().checked_sub(MOST_NOTICES).filter(|more| *more > 0) {
+        text += &format!("warning: and {more} more\n");
     }
     complain(&text);
 }
@@ -133,11 +138,12 @@ fn check(arguments: &Arguments, path: &Path) -> u8 {
     print_report(&report);
     match compiled {
         Some((config, _)) => {
-            say(&format!("{}: {} routes, {} warnings\n", path.display(), config.endpoints.len(), report.notices.len()));
+            let (routes, warnings) = (count(config.endpoints.len(), "route"), count(report.notices.len(), "warning"));
+            say(&format!("{}: {routes}, {warnings}\n", path.display()));
             OK
         }
         None => {
-            complain(&format!("{}: {} errors\n", path.display(), report.problems.len()));
+            complain(&format!("{}: {}\n", path.display(), count(report.problems.len(), "error")));
             BAD_CONFIG
         }
     }
@@ -160,12 +166,12 @@ fn serve(arguments: &Arguments, path: &Path) -> u8 {
 
 fn start(arguments: &Arguments, path: &Path, debug: bool, begun: Instant) -> Result<(), String> {
     let cores = || std::thread::available_parallelism().ok().map(usize::from);
-    let count = arguments.workers.map(usize::from).or_else(cores).unwrap_or(1);
-    let workers = Workers::start(count).map_err(|error| format!("error: {error}\n"))?;
+    let threads = arguments.workers.map(usize::from).or_else(cores).unwrap_or(1);
+    let workers = Workers::start(threads).map_err(|error| format!("error: {error}\n"))?;
     let (compiled, report) = load(arguments, path);
     print_report(&report);
     let Some((config, snapshot)) = compiled else {
-        return Err(format!("{}: not started, {} errors\n", path.display(), report.problems.len()));
+        return Err(format!("{}: not started, {}\n", path.display(), count(report.problems.len(), "error")));
     };
     let bound = server::bind(&config.listen)
         .map_err(|error| format!("error: {error}; stop what listens there, or choose another with --port\n"))?;
@@ -174,6 +180,11 @@ fn start(arguments: &Arguments, path: &Path, debug: bool, begun: Instant) -> Res
     let format = if debug || stdout().is_terminal() { Format::Text } else { Format::Json };
     let options = Options { format, detailed: arguments.detailed_debug };
     workers.serve(bound, &config.network, snapshot, options).map_err(|error| format!("error: {error}\n"))
+}
+
+/// `1 error`, `2 errors`.
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Prints to stdout. A closed pipe is no reason to stop.

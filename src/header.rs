@@ -74,7 +74,7 @@ impl HeaderPlan {
     /// Adds a header of the file.
     pub fn set(&mut self, written: &str, value: &Secret) -> Result<(), HeaderError> {
         let name = HeaderName::from_bytes(written.as_bytes()).map_err(|_| HeaderError::Name)?;
-        if is_hop_by_hop(&name) || is_framing(&name) {
+        if is_hop_by_hop(&name) || is_framing(&name) || name == header::EXPECT || name == header::VIA {
             return Err(HeaderError::Framing);
         }
         if self.set.iter().any(|known| known.name == name) {

@@ -4,6 +4,8 @@
 //! [`admit::Admission`] or a [`rejection::Rejection`], and only then does Pingora touch the network. `ARCHITECTURE.md` shows
 //! the house; `tests/floors.rs` holds its law that a file imports only lower floors.
 
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 // Floor 0
 pub mod secret;
 // Floor 1

@@ -108,7 +108,7 @@ impl Log for Diagnostics {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            let time = humantime(SystemTime::now());
+            let time = rfc3339(SystemTime::now());
             self.sink.push(|out| {
                 let text = record.args().to_string();
                 let _ = writeln!(out, "{time} {:5} {}", record.level(), neutralized(&text));
@@ -161,7 +161,7 @@ pub fn neutralized(text: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// UTC as RFC 3339, to the millisecond.
-pub fn humantime(time: SystemTime) -> String {
+pub fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     // Civil date from a day count: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
@@ -188,7 +188,7 @@ mod tests {
             (951_826_645, "2000-02-29T12:17:25.000Z"),
             (1_795_392_000, "2026-11-23T00:00:00.000Z"),
         ] {
-            assert_eq!(humantime(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), expected);
+            assert_eq!(rfc3339(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), expected);
         }
     }
 

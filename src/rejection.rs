@@ -33,6 +33,18 @@ pub enum Blame {
     Upstream,
 }
 
+impl Blame {
+    /// The word that logs use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Gateway => "gateway",
+            Self::Policy => "policy",
+            Self::Upstream => "upstream",
+        }
+    }
+}
+
 /// Why a request gets no answer from its upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
@@ -143,7 +155,7 @@ impl Rejection {
     pub fn message(&self) -> String {
         match self {
             Self::Auth(fault) => auth_message(*fault).into(),
-            Self::BadBody => "The request body is not framed as HTTP asks for.".into(),
+            Self::BadBody => "The request's fields or the framing of its body are not what HTTP asks for.".into(),
             Self::BadPath(error) => format!("The request was refused: {error}."),
             Self::BodyTimeout => "The request body did not arrive in time.".into(),
             Self::BodyTooLarge(most) => format!("The request body is larger than the {most} bytes that are allowed."),

@@ -33,6 +33,8 @@ use crate::trust::Trust;
 const DRAIN: Duration = Duration::from_secs(30);
 /// How often it is looked whether they have.
 const LOOK: Duration = Duration::from_millis(10);
+/// How many ports are tried where the system picks.
+const TRIES: u32 = 50;
 /// Idle upstream connections kept for each worker.
 const POOL: usize = 128;
 
@@ -48,12 +50,24 @@ pub struct Options {
 /// A listening socket and its address.
 pub type Bound = (SocketAddr, TcpListener);
 
-/// Binds every address, or says which one is taken.
+/// Binds every address, or says which one is taken. Port 0 is one port that the system picks for all of them: what it
+/// picks for the first may be taken for the second, and then another is tried.
 pub fn bind(listen: &[Listen]) -> Result<Vec<Bound>, String> {
+    let picked = listen.iter().any(|listen| listen.address.port() == 0);
+    let mut tries = if picked { TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        match bind_all(listen) {
+            Err((io::ErrorKind::AddrInUse, _)) if tries > 0 => {}
+            other => return other.map_err(|(_, text)| text),
+        }
+    }
+}
+
+fn bind_all(listen: &[Listen]) -> Result<Vec<Bound>, (io::ErrorKind, String)> {
     let mut bound: Vec<Bound> = Vec::new();
     for wanted in listen {
         let mut address = wanted.address;
-        // `--port 0` means one port that the system picks, the same for both loopback addresses.
         if address.port() == 0 {
             address.set_port(bound.first().map_or(0, |(first, _)| first.port()));
         }
@@ -62,10 +76,10 @@ pub fn bind(listen: &[Listen]) -> Result<Vec<Bound>, String> {
             Ok((listener.local_addr()?, listener))
         }) {
             Ok(listener) => bound.push(listener),
-            Err(error) if wanted.optional && !matches!(error.kind(), io::ErrorKind::AddrInUse) => {
+            Err(error) if wanted.optional && error.kind() != io::ErrorKind::AddrInUse => {
                 log::info!("not listening on {address}: {error}");
             }
-            Err(error) => return Err(format!("cannot listen on {address}: {error}")),
+            Err(error) => return Err((error.kind(), format!("cannot listen on {address}: {error}"))),
         }
     }
     Ok(bound)
@@ -194,7 +208,7 @@ pub fn announce(bound: &[Bound], config: &Config) -> String {
     for endpoint in &config.endpoints {
         let mark = if endpoint.auth == Some(true) { "key " } else { "open" };
         let below = if endpoint.include_subpath { "/*" } else { "" };
-        out += &format!("  {mark}  {}{below}\n", endpoint.path.0);
+        out += &format!("  {mark}  {}{below}\n", endpoint.name());
     }
     for (address, _) in bound {
         out += &format!("listening on http://{address}\n");

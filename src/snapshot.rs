@@ -7,13 +7,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::HeaderName;
+use http::header::{self, HeaderName};
 
 use crate::auth::{KeyPlaces, Keyring};
 use crate::config::error::{Report, Site};
 use crate::config::listen::Listen;
 use crate::config::{Config, Endpoint, Network, QueryText, TargetText};
-use crate::header::HeaderPlan;
+use crate::header::{HeaderPlan, is_framing, is_hop_by_hop};
 use crate::limit::Gate;
 use crate::route::{Methods, Pattern, Table};
 use crate::upstream::{Host, Target, address};
@@ -113,7 +113,7 @@ pub fn compile(config: &Config, report: &mut Report) -> Option<Snapshot> {
     let mut sites: Vec<Site> = Vec::new();
     for endpoint in &config.endpoints {
         if let Some(entry) = route(endpoint, &places, &config.network, &config.listen, report) {
-            sites.push(endpoint.path.1.clone());
+            sites.push(endpoint.path.as_ref().map_or_else(|| endpoint.site.clone(), |(_, site)| site.clone()));
             built.push(entry);
         }
     }
@@ -152,10 +152,11 @@ fn places(config: &Config, report: &mut Report) -> KeyPlaces {
 
 fn header_name(name: &str, site: &Site, report: &mut Report) -> Option<HeaderName> {
     let parsed = HeaderName::from_bytes(name.as_bytes()).ok();
-    if parsed.is_none() {
-        report.problem(site, format!("`{name}` is not a header name"), "use letters, digits and hyphens");
+    let usable = parsed.filter(|name| !is_hop_by_hop(name) && !is_framing(name) && *name != header::HOST);
+    if usable.is_none() {
+        report.problem(site, format!("`{name}` is not a header that can hold a key"), "name one such as X-Company-Key");
     }
-    parsed
+    usable
 }
 
 fn route(
@@ -168,21 +169,23 @@ fn route(
     let pattern = pattern(endpoint, report);
     let methods = methods(endpoint, report);
     let mut places = places.clone();
-    if let Some((name, site)) = &endpoint.user_key_header {
-        if let Some(name) = header_name(name, site, report) {
-            places = places.with_header(name);
-        }
+    if let Some((name, site)) = &endpoint.user_key_header
+        && let Some(name) = header_name(name, site, report)
+    {
+        places = places.with_header(name);
     }
     if endpoint.langfuse_credentials {
         places = places.with_langfuse();
     }
     let headers = headers(endpoint, report);
     let names: Vec<&str> = pattern.iter().flat_map(Pattern::names).collect();
-    let lead = match &endpoint.target.0 {
+    let (text, site) = endpoint.target.as_ref()?;
+    let lead = match text {
         TargetText::Adapter(_) => Lead::Adapter,
-        TargetText::Url { base, query } => {
-            let target = target(endpoint, base, query, &names, report)?;
-            guard_target(&target, endpoint, network, listen, report);
+        TargetText::Url { base, secret, query } => {
+            let target = parse_target(base, *secret, site, &names, report);
+            let target = add_query(target?, endpoint, query, site, &names, report);
+            guard_target(&target, endpoint, site, network, listen, report);
             Lead::Group(Group {
                 first: Member {
                     target,
@@ -197,7 +200,7 @@ fn route(
     let pattern = pattern?;
     let route = Route {
         name: pattern.to_string(),
-        id: endpoint.id.clone(),
+        id: endpoint.id.as_ref().map(|(id, _)| id.clone()),
         access: if endpoint.auth == Some(true) { Access::Key } else { Access::Open },
         places,
         lead,
@@ -207,7 +210,7 @@ fn route(
 }
 
 fn pattern(endpoint: &Endpoint, report: &mut Report) -> Option<Pattern> {
-    let (path, site) = &endpoint.path;
+    let (path, site) = endpoint.path.as_ref()?;
     // LiteLLM takes a path without its first slash.
     let slash = if path.starts_with('/') || path.is_empty() { "" } else { "/" };
     match Pattern::parse(&format!("{slash}{path}"), endpoint.include_subpath) {
@@ -241,28 +244,43 @@ fn headers(endpoint: &Endpoint, report: &mut Report) -> HeaderPlan {
     plan
 }
 
-fn target(endpoint: &Endpoint, base: &str, query: &[QueryText], names: &[&str], report: &mut Report) -> Option<Target> {
-    let site = &endpoint.target.1;
-    let known = |name: &str| names.contains(&name);
-    let mut target = match Target::parse(base, &known) {
-        Ok(target) => target,
-        Err(error) => {
+/// What came from the environment is repeated by no message.
+fn parse_target(base: &str, secret: bool, site: &Site, names: &[&str], report: &mut Report) -> Option<Target> {
+    Target::parse(base, &|name| names.contains(&name))
+        .map_err(|error| {
+            let error = if secret { error.redacted() } else { error };
             report.problem(site, error.to_string(), error.mend());
-            return None;
-        }
-    };
+        })
+        .ok()
+}
+
+fn add_query(
+    mut target: Target,
+    endpoint: &Endpoint,
+    query: &[QueryText],
+    site: &Site,
+    names: &[&str],
+    report: &mut Report,
+) -> Target {
     for text in query.iter().chain(&endpoint.default_query) {
         let value = text.value.as_ref().map(|value| value.text.expose());
+        let known = |name: &str| names.contains(&name);
         if let Err(error) = target.query.add(&text.name, value, text.encoded, text.is_secret(), &known) {
-            report.problem(site, error.to_string(), "write the query as it is to be sent, escaped as %XX");
+            report.problem(site, error.to_string(), error.mend());
         }
     }
-    Some(target)
+    target
 }
 
 /// Refuses targets that lead back here, or to an address that hands out a machine's credentials.
-fn guard_target(target: &Target, endpoint: &Endpoint, network: &Network, listen: &[Listen], report: &mut Report) {
-    let site = &endpoint.target.1;
+fn guard_target(
+    target: &Target,
+    endpoint: &Endpoint,
+    site: &Site,
+    network: &Network,
+    listen: &[Listen],
+    report: &mut Report,
+) {
     let address = match &target.host {
         Host::Ip(ip) => Some(SocketAddr::new(*ip, target.port)),
         Host::Name(name) => network

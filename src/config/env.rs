@@ -129,11 +129,30 @@ impl ReferenceError {
 
 /// Replaces every reference in `text`. All faults are returned, not only the first.
 pub fn expand(text: &str, environ: &dyn Environ) -> Result<Expanded, Vec<ReferenceError>> {
+    expand_some(text, true, environ)
+}
+
+/// Replaces `os.environ/NAME` alone: in a URL `file:` is a scheme.
+pub fn expand_variables(text: &str, environ: &dyn Environ) -> Result<Expanded, Vec<ReferenceError>> {
+    expand_some(text, false, environ)
+}
+
+/// Whether `text` refers to a variable, for places where that has no meaning.
+pub fn names_variable(text: &str) -> bool {
+    text.contains(VARIABLE)
+}
+
+/// Whether a variable of this name can be referred to.
+pub fn is_variable_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn expand_some(text: &str, words: bool, environ: &dyn Environ) -> Result<Expanded, Vec<ReferenceError>> {
     let mut out = String::with_capacity(text.len());
     let mut faults = Vec::new();
     let mut secret = false;
     let mut rest = text;
-    while let Some((before, reference, after)) = next_reference(rest, out.is_empty()) {
+    while let Some((before, reference, after)) = next_reference(rest, out.is_empty(), words) {
         out.push_str(before);
         secret = true;
         match lookup(reference, environ) {
@@ -151,7 +170,7 @@ pub fn expand(text: &str, environ: &dyn Environ) -> Result<Expanded, Vec<Referen
 }
 
 /// Splits at the first reference: what stands before it, itself, what stands after.
-fn next_reference(text: &str, at_start: bool) -> Option<(&str, &str, &str)> {
+fn next_reference(text: &str, at_start: bool, words: bool) -> Option<(&str, &str, &str)> {
     let variable = text.find(VARIABLE).map(|start| {
         let name_at = start + VARIABLE.len();
         let length = text
@@ -159,7 +178,11 @@ fn next_reference(text: &str, at_start: bool) -> Option<(&str, &str, &str)> {
             .map_or(0, |name| name.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(name.len()));
         (start, name_at + length)
     });
-    let word = [FILE, CREDENTIAL].into_iter().filter_map(|marker| word_reference(text, marker, at_start)).min();
+    let word = [FILE, CREDENTIAL]
+        .into_iter()
+        .filter(|_| words)
+        .filter_map(|marker| word_reference(text, marker, at_start))
+        .min();
     let (start, end) = match (variable, word) {
         (Some(variable), Some(word)) => variable.min(word),
         (one, other) => one.or(other)?,

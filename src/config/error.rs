@@ -50,7 +50,11 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.site.place)?;
         if !self.site.path.is_empty() {
-            write!(f, "{}: ", self.site.path)?;
+            // Keys are the user's own text and may hold anything.
+            for c in self.site.path.chars() {
+                if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+            }
+            f.write_str(": ")?;
         }
         f.write_str(&self.what)?;
         if !self.mend.is_empty() {
@@ -85,9 +89,13 @@ impl Report {
         self.problems.is_empty()
     }
 
-    /// Puts the messages in the order of the file, so that a reader mends from top to bottom.
+    /// Puts the messages in the order of the files, so that a reader mends from top to bottom.
     pub fn sort(&mut self) {
-        self.problems.sort_by_key(|problem| problem.site.place.line);
-        self.notices.sort_by_key(|notice| notice.site.place.line);
+        for list in [&mut self.problems, &mut self.notices] {
+            list.sort_by(|one, other| {
+                let key = |problem: &Problem| (Arc::clone(&problem.site.place.file), problem.site.place.line);
+                key(one).cmp(&key(other))
+            });
+        }
     }
 }

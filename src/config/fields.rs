@@ -189,8 +189,25 @@ pub const ENTRY: Shape = Shape {
     ],
 };
 
-/// Keys of an entry that have a meaning one day, so that they answer "not yet" and not "unknown".
-pub const LATER: &[&str] = &["targets", "websocket", "heartbeat", "queue", "shadow", "tls", "model_from", "usage"];
+/// Keys that have a meaning one day, by their mapping, so that they answer "not yet" and not "unknown".
+pub const LATER: &[(&str, &str)] = &[
+    (ENTRY.path, "targets"),
+    (ENTRY.path, "websocket"),
+    (ENTRY.path, "heartbeat"),
+    (ENTRY.path, "queue"),
+    (ENTRY.path, "shadow"),
+    (ENTRY.path, "tls"),
+    (ENTRY.path, "model_from"),
+    (ENTRY.path, "usage"),
+    (TOLLGATE.path, "keys"),
+    (TOLLGATE.path, "admin_listen"),
+    (TOLLGATE.path, "store"),
+    (TOLLGATE.path, "limits"),
+    (TOLLGATE.path, "adapters"),
+    (TOLLGATE.path, "watch"),
+    (TOLLGATE.path, "trusted_proxies"),
+    (TOLLGATE.path, "log_format"),
+];
 
 /// `tollgate` inside an entry.
 pub const ENTRY_OWN: Shape = Shape {

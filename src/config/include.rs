@@ -1,10 +1,10 @@
 //! `include:`: further files merged into the one that names them.
 //!
 //! The law: mappings merge, lists grow at their end, and a scalar that both files set to different values is an error
-//! naming both places; nothing is dropped. Paths count from the file that names them; a circle or more than
-//! [`MAX_FILES`] files is an error.
+//! naming both places; nothing is dropped. Names of included files count from the file that names them, everything else in
+//! them from the main file. Naming a file twice, or in a circle, is an error.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::env::Environ;
@@ -17,21 +17,25 @@ pub const MAX_FILES: usize = 100;
 
 /// Reads `path` and all that it includes.
 pub fn read(path: &Path, environ: &dyn Environ, report: &mut Report) -> Option<Node> {
-    let mut open = Vec::new();
-    let mut count = 0;
+    let mut seen = Vec::new();
     let site = Site { place: Place { file: Arc::from(path.display().to_string()), line: 0 }, path: String::new() };
-    file(path, &site, environ, &mut open, &mut count, report)
+    file(path, &site, environ, &mut seen, report)
 }
 
 fn file(
     path: &Path,
     named_at: &Site,
     environ: &dyn Environ,
-    open: &mut Vec<PathBuf>,
-    count: &mut usize,
+    seen: &mut Vec<PathBuf>,
     report: &mut Report,
 ) -> Option<Node> {
     let name: Arc<str> = Arc::from(path.display().to_string());
+    let plain = plain(path);
+    if seen.contains(&plain) || seen.len() >= MAX_FILES {
+        report.problem(named_at, format!("`{name}` is included twice, or in a circle"), "include each file once");
+        return None;
+    }
+    seen.push(plain);
     let bytes = match environ.file(path) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -39,32 +43,36 @@ fn file(
             return None;
         }
     };
-    *count += 1;
-    if open.iter().any(|other| other == path) || *count > MAX_FILES {
-        report.problem(
-            named_at,
-            format!("`{name}` is included in a circle, or there are too many files"),
-            "include each file once",
-        );
-        return None;
-    }
     let mut node = match raw::parse(&name, &bytes) {
         Ok(node) => node,
         Err(error) => {
             let site = Site { place: Place { file: name, line: error.line }, path: String::new() };
-            report.problem(&site, error.what, "mend the file at this line");
+            report.problem(&site, error.what, if error.line == 0 { "" } else { "mend the file at this line" });
             return None;
         }
     };
-    open.push(path.to_owned());
     for (included, site) in take_includes(&mut node, report) {
         let path = path.parent().unwrap_or(Path::new("")).join(included);
-        if let Some(other) = file(&path, &site, environ, open, count, report) {
+        if let Some(other) = file(&path, &site, environ, seen, report) {
             merge(&mut node, other, "", report);
         }
     }
-    open.pop();
     Some(node)
+}
+
+/// The path without `.` and `..`, for comparing.
+fn plain(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if out.file_name().is_some() => {
+                out.pop();
+            }
+            _ => out.push(part),
+        }
+    }
+    out
 }
 
 /// Takes the `include` key out of the tree.
@@ -72,22 +80,19 @@ fn take_includes(node: &mut Node, report: &mut Report) -> Vec<(String, Site)> {
     let Value::Map(entries) = &mut node.value else { return Vec::new() };
     let Some(index) = entries.iter().position(|entry| entry.key == "include") else { return Vec::new() };
     let entry = entries.remove(index);
-    let site = |place: &Place| Site { place: place.clone(), path: "include".into() };
     match entry.node.value {
         Value::Null => Vec::new(),
         Value::List(items) => items
             .iter()
-            .filter_map(|item| {
-                let site = site(&item.place);
+            .enumerate()
+            .filter_map(|(index, item)| {
+                let site = Site { place: item.place.clone(), path: format!("include[{index}]") };
                 scalar(item, &site, report).map(|path| (path, site))
             })
             .collect(),
         other => {
-            report.problem(
-                &site(&entry.place),
-                format!("{} is not a list", other.kind()),
-                "write a list of file names",
-            );
+            let site = Site { place: entry.place.clone(), path: "include".into() };
+            report.problem(&site, format!("{} is not a list", other.kind()), "write a list of file names");
             Vec::new()
         }
     }

@@ -94,11 +94,11 @@ pub struct Endpoint {
     /// The entry.
     pub site: Site,
     /// A name for logs.
-    pub id: Option<String>,
-    /// The path, as written.
-    pub path: (String, Site),
-    /// Where it leads.
-    pub target: (TargetText, Site),
+    pub id: Option<(String, Site)>,
+    /// The path, as written; none when it could not be read, which the report has said.
+    pub path: Option<(String, Site)>,
+    /// Where it leads; none when it could not be read.
+    pub target: Option<(TargetText, Site)>,
     /// Headers set on the upstream request.
     pub headers: Vec<HeaderText>,
     /// Whether a key is required; none: nobody said, and every listener is loopback.
@@ -134,6 +134,8 @@ pub enum TargetText {
     Url {
         /// Everything before the query.
         base: String,
+        /// Whether any of that came from a reference, so that no message may repeat it.
+        secret: bool,
         /// The query's parameters, in order.
         query: Vec<QueryText>,
     },
@@ -162,13 +164,19 @@ pub struct HeaderText {
 }
 
 impl Endpoint {
+    /// The path as written, for messages.
+    pub fn name(&self) -> &str {
+        self.path.as_ref().map_or("the entry", |(path, _)| path)
+    }
+
     /// Whether an upstream request of this entry carries a secret of ours: a value from a reference, or any value under
     /// a name that credentials are known to have.
     pub fn injects_secret(&self) -> bool {
         let headers = self.headers.iter().any(|header| header.value.secret || is_credential_name(&header.name));
-        let target = match &self.target.0 {
-            TargetText::Adapter(_) => true,
-            TargetText::Url { query, .. } => query.iter().any(QueryText::is_secret),
+        let target = match &self.target {
+            Some((TargetText::Adapter(_), _)) => true,
+            Some((TargetText::Url { query, .. }, _)) => query.iter().any(QueryText::is_secret),
+            None => false,
         };
         headers || target || self.default_query.iter().any(QueryText::is_secret)
     }
@@ -189,11 +197,11 @@ fn is_credential_name(name: &str) -> bool {
         || matches!(name.as_str(), "token" | "secret")
 }
 
-/// Reads the file at `path`. The config is there exactly when the report is clean.
+/// Reads the file at `path`. What could be read is there even when the report has problems, so that the rules of higher
+/// floors can add theirs; it may be served only when the report is clean in the end.
 pub fn load(path: &Path, environ: &dyn Environ, overrides: &Overrides) -> (Option<Config>, Report) {
     let mut report = Report::default();
     let config = include::read(path, environ, &mut report)
         .and_then(|node| validate::config(&node, path, environ, overrides, &mut report));
-    report.sort();
-    (config.filter(|_| report.is_clean()), report)
+    (config, report)
 }

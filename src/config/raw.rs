@@ -18,7 +18,9 @@ use crate::config::error::Place;
 /// The largest file that is read, in bytes: 100 times what 10,000 routes need would still be refused quickly.
 pub const MAX_BYTES: usize = 16 << 20;
 /// The most values and keys a file may hold, before and after its aliases are expanded.
-pub const MAX_NODES: usize = 600_000;
+pub const MAX_NODES: usize = 400_000;
+/// How deep mappings and lists may nest; as deep as `serde_yaml` goes.
+pub const MAX_DEPTH: usize = 120;
 
 /// A value and where it stands.
 #[derive(Clone)]
@@ -106,25 +108,32 @@ fn yaml_error(error: serde_yaml::Error) -> SyntaxError {
     let line = error.location().map_or(0, |location| location.line());
     // serde_yaml appends "at line N column M"; the place already says so.
     let text = error.to_string();
-    let what = text.split(" at line ").next().unwrap_or(&text).to_owned();
-    SyntaxError { line, what: format!("this is not valid YAML: {what}") }
+    let what = text.split(" at line ").next().unwrap_or(&text);
+    if what.contains("repetition limit") {
+        return SyntaxError { line, what: "anchors expand to too many values; write them out".into() };
+    }
+    let hint = if what.contains("cannot start any token") { " (a tab cannot indent)" } else { "" };
+    SyntaxError { line, what: format!("this is not valid YAML: {what}{hint}") }
 }
 
 /// What the second pass remembers of a node: its line, a scalar's text, and its children.
-struct Mark {
-    line: usize,
-    text: String,
-    items: Vec<Rc<Mark>>,
-    fields: HashMap<String, (usize, Rc<Mark>)>,
+enum Mark {
+    Scalar(usize, Box<str>),
+    List(usize, Vec<Rc<Mark>>),
+    Map(usize, Fields),
 }
+
+/// The fields of a mapping, with the lines of their keys.
+type Fields = HashMap<Box<str>, (usize, Rc<Mark>)>;
 
 struct Marks {
     root: Option<Rc<Mark>>,
 }
 
+/// A list or mapping that is being read: its line, its anchor, its children.
 enum Open {
     List(usize, usize, Vec<Rc<Mark>>),
-    Map(usize, usize, HashMap<String, (usize, Rc<Mark>)>, Option<(String, usize)>),
+    Map(usize, usize, Fields, Option<(Box<str>, usize)>),
 }
 
 impl Marks {
@@ -133,7 +142,7 @@ impl Marks {
         let mut anchors: HashMap<usize, Rc<Mark>> = HashMap::new();
         let mut stack: Vec<Open> = Vec::new();
         let mut root = None;
-        let mut nodes = 0_usize;
+        let (mut nodes, mut documents) = (0_usize, 0_usize);
         for event in Parser::new_from_str(text) {
             let Ok((event, span)) = event else { break };
             nodes += 1;
@@ -141,6 +150,13 @@ impl Marks {
                 return Err(too_many());
             }
             let line = span.start.line();
+            if stack.len() > MAX_DEPTH {
+                return Err(SyntaxError { line, what: format!("the file nests more than {MAX_DEPTH} levels deep") });
+            }
+            documents += usize::from(matches!(event, Event::DocumentStart(_)));
+            if documents > 1 {
+                return Err(SyntaxError { line, what: "a second document begins here; a config is one".into() });
+            }
             if let Event::Scalar(.., Some(tag))
             | Event::SequenceStart(_, Some(tag))
             | Event::MappingStart(_, Some(tag)) = &event
@@ -148,9 +164,9 @@ impl Marks {
                 known_tag(tag, line)?;
             }
             let (anchor, mark) = match event {
-                Event::Scalar(text, _, anchor, _) => (anchor, Rc::new(Mark::scalar(line, text.into_owned()))),
+                Event::Scalar(text, _, anchor, _) => (anchor, Rc::new(Mark::Scalar(line, text.into()))),
                 Event::Alias(anchor) => {
-                    (0, anchors.get(&anchor).cloned().unwrap_or_else(|| Rc::new(Mark::scalar(line, String::new()))))
+                    (0, anchors.get(&anchor).cloned().unwrap_or_else(|| Rc::new(Mark::Scalar(line, "".into()))))
                 }
                 Event::SequenceStart(anchor, _) => {
                     stack.push(Open::List(line, anchor, Vec::new()));
@@ -170,7 +186,7 @@ impl Marks {
                 anchors.insert(anchor, Rc::clone(&mark));
             }
             match stack.last_mut() {
-                Some(open) => open.push(line, mark),
+                Some(open) => open.push(line, mark)?,
                 None => root = root.or(Some(mark)),
             }
         }
@@ -191,38 +207,57 @@ fn known_tag(tag: &Tag, line: usize) -> Result<(), SyntaxError> {
 impl Open {
     fn close(self) -> (usize, Rc<Mark>) {
         match self {
-            Self::List(line, anchor, items) => {
-                (anchor, Rc::new(Mark { line, text: String::new(), items, fields: HashMap::new() }))
-            }
-            Self::Map(line, anchor, fields, _) => {
-                (anchor, Rc::new(Mark { line, text: String::new(), items: Vec::new(), fields }))
-            }
+            Self::List(line, anchor, items) => (anchor, Rc::new(Mark::List(line, items))),
+            Self::Map(line, anchor, fields, _) => (anchor, Rc::new(Mark::Map(line, fields))),
         }
     }
 
-    fn push(&mut self, line: usize, mark: Rc<Mark>) {
+    fn push(&mut self, line: usize, mark: Rc<Mark>) -> Result<(), SyntaxError> {
         match self {
             Self::List(_, _, items) => items.push(mark),
             Self::Map(_, _, fields, pending) => match pending.take() {
-                None => *pending = Some((mark.text.clone(), line)),
+                None => *pending = Some((mark.text().into(), line)),
                 Some((key, line)) => {
+                    if let Some((first, _)) = fields.get(&key) {
+                        let key = shorten(&key);
+                        let what = format!("the key `{key}` stands twice, first at line {first}");
+                        return Err(SyntaxError { line, what });
+                    }
                     fields.insert(key, (line, mark));
                 }
             },
         }
+        Ok(())
     }
 }
 
 impl Mark {
-    fn scalar(line: usize, text: String) -> Self {
-        Self { line, text, items: Vec::new(), fields: HashMap::new() }
+    fn line(&self) -> usize {
+        match self {
+            Self::Scalar(line, _) | Self::List(line, _) | Self::Map(line, _) => *line,
+        }
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            Self::Scalar(_, text) => text,
+            _ => "",
+        }
+    }
+
+    fn items(&self) -> &[Rc<Self>] {
+        match self {
+            Self::List(_, items) => items,
+            _ => &[],
+        }
     }
 
     /// The field `key`, looked for in the merged mappings too.
-    fn field(&self, key: &str) -> Option<&(usize, Rc<Mark>)> {
-        self.fields.get(key).or_else(|| {
-            let (_, merged) = self.fields.get("<<")?;
-            merged.field(key).or_else(|| merged.items.iter().find_map(|item| item.field(key)))
+    fn field(&self, key: &str) -> Option<&(usize, Rc<Self>)> {
+        let Self::Map(_, fields) = self else { return None };
+        fields.get(key).or_else(|| {
+            let (_, merged) = fields.get("<<")?;
+            merged.field(key).or_else(|| merged.items().iter().find_map(|item| item.field(key)))
         })
     }
 }
@@ -236,12 +271,12 @@ fn zip(
     budget: &mut usize,
 ) -> Result<Node, SyntaxError> {
     *budget = budget.checked_sub(1).ok_or_else(too_many)?;
-    let line = mark.map_or(line, |mark| mark.line);
+    let line = mark.map_or(line, Mark::line);
     let value = match yaml {
         Yaml::Null => Value::Null,
         Yaml::Bool(value) => Value::Bool(*value),
         Yaml::Number(number) => {
-            let written = mark.map(|mark| mark.text.clone()).filter(|text| !text.is_empty());
+            let written = mark.map(Mark::text).filter(|text| !text.is_empty()).map(str::to_owned);
             Value::Number(written.unwrap_or_else(|| number.to_string()))
         }
         Yaml::String(text) => Value::Text(text.clone()),
@@ -250,7 +285,7 @@ fn zip(
         Yaml::Sequence(items) => {
             let mut nodes = Vec::with_capacity(items.len());
             for (index, item) in items.iter().enumerate() {
-                let mark = mark.and_then(|mark| mark.items.get(index)).map(Rc::as_ref);
+                let mark = mark.and_then(|mark| mark.items().get(index)).map(Rc::as_ref);
                 nodes.push(zip(file, item, mark, line, budget)?);
             }
             Value::List(nodes)
@@ -270,6 +305,12 @@ fn zip(
         }
     };
     Ok(Node { place: Place { file: Arc::clone(file), line }, value })
+}
+
+/// The first characters of a value that is safe to show.
+pub fn shorten(text: &str) -> String {
+    let shown: String = text.chars().flat_map(char::escape_debug).take(40).collect();
+    if text.chars().count() > 40 { format!("{shown}…") } else { shown }
 }
 
 fn key_text(key: &Yaml) -> String {
@@ -331,7 +372,9 @@ mod tests {
         }
         assert!(read(&bomb).is_err());
         assert!(read(&"- x\n".repeat(MAX_NODES + 1)).is_err());
-        assert!(read(&"[".repeat(10_000)).is_err());
+        for deep in ["[", "- ", ": ", "{a: "] {
+            assert!(read(&deep.repeat(100_000)).is_err(), "{deep}");
+        }
         for text in ["a: 1\na: 2\n", "a:\n\t- b\n", "a: [1\n", "a: \0\n", "a: !!python/object:os.system x\n"] {
             assert!(read(text).is_err(), "{text:?}");
         }

@@ -6,8 +6,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::config::fields::{
-    DNS, ENTRY, ENTRY_OWN, Field, GENERAL, Kind, LATER, LITELLM, MODEL, MODEL_INFO, MODEL_PARAMS, ROUTER, Shape,
-    Standing, TIMEOUTS, TOLLGATE, TOP,
+    DNS, ENTRY, ENTRY_OWN, Field, GENERAL, Kind, LITELLM, MODEL, MODEL_INFO, MODEL_PARAMS, ROUTER, Shape, Standing,
+    TIMEOUTS, TOLLGATE, TOP,
 };
 
 /// Where the schema says it lives.
@@ -32,27 +32,26 @@ fn mapping(shape: &Shape) -> Value {
         fields.insert("additionalProperties".into(), json!(false));
         if shape.path == ENTRY.path {
             fields.insert("required".into(), json!(["path", "target"]));
-            fields.insert("description".into(), json!(format!("not served yet: {}", LATER.join(", "))));
         }
     }
     schema
 }
 
 fn property(shape: &Shape, field: &Field) -> Value {
-    let mut schema = match nested(shape, field.name) {
-        Some(schema) => schema,
-        None => json!({ "type": types(field.kind) }),
-    };
-    if field.kind == Kind::Number {
-        schema["minimum"] = json!(0);
-    }
     let doc = match field.standing {
         Standing::Honoured => field.doc.to_owned(),
         Standing::Harmless => format!("no effect: {}", field.doc),
         Standing::Protective => format!("refused unless listed in tollgate.accept_unsupported: {}", field.doc),
     };
-    schema["description"] = json!(doc);
-    schema
+    let mut schema = match nested(shape, field.name) {
+        Some(Value::Object(schema)) => schema,
+        _ => Map::from_iter([("type".to_owned(), types(field.kind))]),
+    };
+    if field.kind == Kind::Number {
+        schema.insert("minimum".into(), json!(0));
+    }
+    schema.insert("description".into(), json!(doc));
+    Value::Object(schema)
 }
 
 fn types(kind: Kind) -> Value {

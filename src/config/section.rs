@@ -6,7 +6,8 @@
 
 use crate::config::env::{Environ, Expanded, expand};
 use crate::config::error::{Report, Site};
-use crate::config::fields::{ENTRY, LATER, Shape, Standing};
+use crate::config::fields::{GENERAL, LATER, Shape, Standing};
+pub use crate::config::raw::shorten;
 use crate::config::raw::{Entry, Node, Value};
 
 /// A mapping being read.
@@ -51,7 +52,7 @@ impl<'a> Section<'a> {
                         format!("remove it, or list it under tollgate.accept_unsupported: [{name}]"),
                     ),
                 },
-                None if shape.path == ENTRY.path && LATER.contains(&name) => {
+                None if LATER.contains(&(shape.path, name)) => {
                     report.problem(&site, format!("`{name}` is not served yet"), "remove it until it is");
                 }
                 None => unknown(&site, name, shape, report),
@@ -103,26 +104,21 @@ impl<'a> Section<'a> {
         };
         if parsed.is_none() {
             let what = match &entry.node.value {
-                Value::Number(text) => format!("`{}` is out of range", shorten(text)),
+                Value::Number(text) => format!("`{}` is not a number that can be used here", shorten(text)),
                 other => format!("{} is not a number", other.kind()),
             };
-            report.problem(&self.site_of(entry), what, "write a number that is not negative, without quotes");
+            report.problem(&self.site_of(entry), what, "write a plain number that is not negative, without quotes");
         }
         parsed
     }
 
-    /// A whole number of at least one.
+    /// A whole number; 0 means none.
     pub fn count(&self, key: &str, report: &mut Report) -> Option<usize> {
         let number = self.number(key, report)?;
-        let whole = format!("{number}").parse::<usize>().ok();
-        if whole.is_none() {
-            if let Some(entry) = self.entry(key) {
-                report.problem(
-                    &self.site_of(entry),
-                    format!("`{number}` is not a whole number"),
-                    "write a whole number",
-                );
-            }
+        let whole = format!("{number}").parse::<u32>().ok().and_then(|whole| usize::try_from(whole).ok());
+        if let (None, Some(entry)) = (whole, self.entry(key)) {
+            let what = "this is not a whole number, or too large a one";
+            report.problem(&self.site_of(entry), what, "write a whole number");
         }
         whole
     }
@@ -218,12 +214,6 @@ pub fn expand_at(text: &str, site: &Site, environ: &dyn Environ, report: &mut Re
     }
 }
 
-/// The first characters of a value that is safe to show.
-pub fn shorten(text: &str) -> String {
-    let cut: String = text.chars().filter(|c| !c.is_control()).take(40).collect();
-    if cut.len() < text.len() { format!("{cut}…") } else { cut }
-}
-
 /// A key set to nothing, false or empty asks for nothing.
 fn is_off(value: &Value) -> bool {
     match value {
@@ -242,6 +232,21 @@ fn accepts(accepted: &[String], shape: &str, name: &str) -> bool {
 }
 
 fn unknown(site: &Site, name: &str, shape: &Shape, report: &mut Report) {
+    if shape.path.is_empty() {
+        // The usual home of anchors.
+        if name.starts_with("x-") {
+            return;
+        }
+        // A file pasted without its indentation is valid YAML that says something else entirely.
+        if let Some(home) = home(name) {
+            report.problem(
+                site,
+                format!("`{name}` stands at the top of the file and belongs under {home}"),
+                "indent it: the file has lost its indentation",
+            );
+            return;
+        }
+    }
     let what = format!("`{}` is not a key that is known here", shorten(name));
     let mend = match shape.nearest(name) {
         Some(nearest) => format!("did you mean `{nearest}`?"),
@@ -251,5 +256,15 @@ fn unknown(site: &Site, name: &str, shape: &Shape, report: &mut Report) {
         report.problem(site, what, mend);
     } else {
         report.notice(site, what, mend);
+    }
+}
+
+/// Where a key belongs that was found at the top of the file.
+fn home(name: &str) -> Option<&'static str> {
+    match name {
+        "target" | "headers" | "path" | "include_subpath" | "forward_headers" | "auth" => {
+            Some("an entry of general_settings.pass_through_endpoints")
+        }
+        _ => GENERAL.field(name).map(|_| "general_settings"),
     }
 }

@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::config::env::{Environ, Overlay};
+use crate::config::env::{Environ, Overlay, is_variable_name};
 use crate::config::error::{Report, Site};
-use crate::config::fields::{DNS, GENERAL, LITELLM, ROUTER, TIMEOUTS, TOLLGATE, TOP};
+use crate::config::fields::{DNS, GENERAL, LITELLM, ROUTER, SHAPES, Standing, TIMEOUTS, TOLLGATE, TOP};
 use crate::config::listen::{self, Listen};
 use crate::config::raw::{Node, Value};
 use crate::config::section::{Section, expand_at, scalar, shorten};
@@ -48,6 +48,10 @@ const PUBLIC_KEYS: &[&str] = &[
     "admin",
 ];
 
+/// LiteLLM's own words for accepting a public master key.
+const PERMIT: &str = "dangerously_permit_weak_or_unset_master_key";
+const PERMIT_VARIABLE: &str = "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY";
+
 /// What entries need to know of the rest of the file.
 pub(super) struct Defaults {
     pub(super) auth: Option<bool>,
@@ -67,14 +71,14 @@ pub fn config(
 ) -> Option<Config> {
     let accepted = accepted(node);
     let top = Section::open(node, "", &TOP, &accepted, report)?;
-    lost_indentation(&top, report);
     let environ = overlay(&top, path, environ, report);
     let own = top.section("tollgate", &TOLLGATE, &accepted, report);
     let general = top.section("general_settings", &GENERAL, &accepted, report);
     let _ = top.section("litellm_settings", &LITELLM, &accepted, report);
     let _ = top.section("router_settings", &ROUTER, &accepted, report);
+    check_accepted(own.as_ref(), report);
     let listen = listeners(own.as_ref(), overrides, report);
-    let master_key = master_key(general.as_ref(), &environ, &listen, top.site(), report);
+    let (master_key, key_meant) = master_key(general.as_ref(), &environ, &listen, top.site(), report);
     let flag = |key: &str, report: &mut Report| own.as_ref().and_then(|own| own.boolean(key, report));
     let defaults = Defaults {
         auth: flag("default_auth", report),
@@ -97,7 +101,8 @@ pub fn config(
             "add general_settings.pass_through_endpoints",
         );
     }
-    guard_open_routes(&endpoints, &listen, master_key.is_some(), report);
+    unique_ids(&endpoints, report);
+    guard_open_routes(&endpoints, &listen, key_meant, report);
     Some(Config {
         site: top.site().clone(),
         key_header: general.as_ref().and_then(|general| general.text("litellm_key_header_name", report)),
@@ -127,22 +132,19 @@ fn accepted(node: &Node) -> Vec<String> {
     }
 }
 
-/// A file pasted without its indentation is valid YAML that says something else entirely.
-fn lost_indentation(top: &Section<'_>, report: &mut Report) {
-    for entry in top.entries() {
-        let key = entry.key.as_str();
-        let home = if GENERAL.field(key).is_some() && TOP.field(key).is_none() {
-            "general_settings"
-        } else if matches!(key, "target" | "headers" | "path" | "include_subpath" | "forward_headers" | "auth") {
-            "an entry of general_settings.pass_through_endpoints"
-        } else {
-            continue;
-        };
-        report.problem(
-            &top.site_of(entry),
-            format!("`{key}` stands at the top of the file and belongs under {home}"),
-            "indent it: the file has lost its indentation",
-        );
+/// What is accepted must be something that would be refused otherwise: a slip here would protect nothing.
+fn check_accepted(own: Option<&Section<'_>>, report: &mut Report) {
+    for (name, site) in own.and_then(|own| own.texts("accept_unsupported", report)).unwrap_or_default() {
+        let known = SHAPES.iter().any(|shape| {
+            shape.fields.iter().any(|field| {
+                field.standing == Standing::Protective
+                    && (name == field.name || name == format!("{}.{}", shape.path, field.name))
+            })
+        });
+        if !known {
+            let what = format!("`{}` is not a key that would be refused", shorten(&name));
+            report.problem(&site, what, "remove it, or write the key as the message that refused it does");
+        }
     }
 }
 
@@ -154,7 +156,12 @@ fn overlay<'a>(top: &Section<'_>, path: &Path, below: &'a dyn Environ, report: &
         for entry in section.entries() {
             let site = section.site_of(entry);
             if matches!(entry.node.value, Value::Null) {
-                report.problem(&site, format!("`{}` has no value", entry.key), "give it one, or remove it");
+                report.problem(&site, format!("`{}` has no value", shorten(&entry.key)), "give it one, or remove it");
+                continue;
+            }
+            if !is_variable_name(&entry.key) {
+                let what = format!("`{}` is no name that os.environ/ could refer to", shorten(&entry.key));
+                report.problem(&site, what, "use letters, digits and underscores");
                 continue;
             }
             let expanded = scalar(&entry.node, &site, report).and_then(|text| expand_at(&text, &site, &bare, report));
@@ -174,62 +181,70 @@ fn listeners(own: Option<&Section<'_>>, overrides: &Overrides, report: &mut Repo
     }
     let written = own.and_then(|own| own.texts("listen", report));
     match written {
-        Some(addresses) if overrides.port.is_none() && !addresses.is_empty() => addresses
-            .into_iter()
-            .filter_map(|(text, site)| {
-                let read = listen::address(&text);
-                if read.is_none() {
+        Some(addresses) if overrides.port.is_none() && !addresses.is_empty() => {
+            let mut out: Vec<Listen> = Vec::new();
+            for (text, site) in addresses {
+                let Some(read) = listen::address(&text) else {
                     let what = format!("`{}` is not an address to listen on", shorten(&text));
                     report.problem(&site, what, "write ADDRESS:PORT, as 127.0.0.1:4000 or [::1]:4000");
+                    continue;
+                };
+                if read.iter().any(|new| out.iter().any(|known| known.address == new.address)) {
+                    report.problem(
+                        &site,
+                        format!("`{}` is listened on already", shorten(&text)),
+                        "list each address once",
+                    );
+                    continue;
                 }
-                read
-            })
-            .flatten()
-            .collect(),
+                out.extend(read);
+            }
+            out
+        }
         _ => listen::loopback(port),
     }
 }
 
+/// The key, and whether somebody meant to set one.
 fn master_key(
     general: Option<&Section<'_>>,
     environ: &dyn Environ,
     listen: &[Listen],
     top: &Site,
     report: &mut Report,
-) -> Option<Secret> {
-    let entry = general.and_then(|general| general.entry("master_key").map(|entry| general.site_of(entry)));
-    let (text, site) = match (general, entry) {
-        (Some(general), Some(_)) => {
-            let (expanded, site) = general.expanded("master_key", environ, report)?;
-            (expanded.text, site)
-        }
-        _ => (Secret::new(environ.variable("LITELLM_MASTER_KEY")?), top.clone()),
+) -> (Option<Secret>, bool) {
+    let permitted = general.and_then(|g| g.boolean(PERMIT, report)).unwrap_or(false)
+        || environ.variable(PERMIT_VARIABLE).is_some_and(|value| value.eq_ignore_ascii_case("true") || value == "1");
+    let written = general.is_some_and(|general| general.entry("master_key").is_some());
+    let (key, site, name) = match general.filter(|_| written) {
+        Some(general) => match general.expanded("master_key", environ, report) {
+            Some((expanded, site)) => (expanded.text, site, "the master key"),
+            None => return (None, true),
+        },
+        None => match environ.variable("LITELLM_MASTER_KEY") {
+            Some(key) => (Secret::new(key), top.clone(), "the master key in LITELLM_MASTER_KEY"),
+            None => return (None, false),
+        },
     };
-    let key = text.expose();
-    if key.trim().is_empty() || key.trim() != key || !key.bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
-        report.problem(
-            &site,
-            "the master key is empty, or holds spaces or other than ASCII",
-            "write a key such as sk-… of 20 random characters or more",
-        );
-        return None;
+    let text = key.expose();
+    if text.is_empty() || !text.bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
+        let what = format!("{name} is empty, or holds spaces or other than ASCII");
+        report.problem(&site, what, "write a key such as sk-… of 20 random characters or more");
+        return (None, true);
     }
-    if PUBLIC_KEYS.contains(&key) && !listen::all_loopback(listen) {
-        let permitted =
-            general.and_then(|g| g.boolean("dangerously_permit_weak_or_unset_master_key", report)).unwrap_or(false)
-                || environ
-                    .variable("LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY")
-                    .is_some_and(|value| value.eq_ignore_ascii_case("true") || value == "1");
-        let what = "the master key is one that everybody knows, and a listener is reachable from outside";
-        if permitted {
-            report.notice(&site, what, "");
+    if PUBLIC_KEYS.contains(&text) {
+        let reachable = !listen::all_loopback(listen);
+        let what = format!("{name} is one that everybody knows");
+        if reachable && !permitted {
+            let what = format!("{what}, and a listener is reachable from outside");
+            report.problem(&site, what, format!("choose another, or set {PERMIT}: true"));
+        } else if reachable {
+            report.notice(&site, format!("{what}, and a listener is reachable from outside"), "");
         } else {
-            report.problem(&site, what, "choose another, or set dangerously_permit_weak_or_unset_master_key: true");
+            report.notice(&site, format!("{what}; it is accepted on loopback only"), "");
         }
-    } else if PUBLIC_KEYS.contains(&key) {
-        report.notice(&site, "the master key is one that everybody knows; it is accepted on loopback only", "");
     }
-    Some(text)
+    (Some(key), true)
 }
 
 /// A positive number of seconds.
@@ -273,10 +288,28 @@ fn network(own: Option<&Section<'_>>, environ: &dyn Environ, report: &mut Report
     }
 }
 
+fn unique_ids(endpoints: &[Endpoint], report: &mut Report) {
+    let mut seen: HashMap<&str, &Site> = HashMap::new();
+    for (id, site) in endpoints.iter().filter_map(|endpoint| endpoint.id.as_ref()) {
+        match seen.get(id.as_str()) {
+            Some(first) => {
+                report.problem(
+                    site,
+                    format!("the id `{}` stands at {} already", shorten(id), first.place),
+                    "give each its own",
+                );
+            }
+            None => {
+                seen.insert(id, site);
+            }
+        }
+    }
+}
+
 fn guard_open_routes(endpoints: &[Endpoint], listen: &[Listen], has_key: bool, report: &mut Report) {
     let loopback = listen::all_loopback(listen);
     for endpoint in endpoints {
-        let path = &endpoint.path.0;
+        let path = endpoint.name();
         match endpoint.auth {
             Some(true) if !has_key => report.problem(
                 &endpoint.site,

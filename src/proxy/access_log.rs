@@ -4,12 +4,13 @@
 //! it took; it has no credential, no header value and no body; client data cannot end it or reach a terminal as an escape.
 
 use std::io::Write;
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime};
 
 use http::{StatusCode, Version};
 use pingora::http::RequestHeader;
-use pingora::prelude::{Error, Session};
-use serde_json::json;
+use pingora::prelude::Session;
+use serde::Serialize;
 
 use super::ctx::RequestCtx;
 use super::record::RequestRecord;
@@ -25,13 +26,13 @@ pub enum Format {
 }
 
 /// Writes the line of a finished request.
-pub(super) fn write(format: Format, session: &Session, error: Option<&Error>, ctx: &RequestCtx) {
+pub(super) fn write(format: Format, session: &Session, ctx: &RequestCtx) {
     let path = match &ctx.admission {
         Some(admission) => admission.path.clone(),
         None => refused_path(session.req_header().raw_path()),
     };
     match format {
-        Format::Text => logger::access(|out| text(out, &path, error, ctx)),
+        Format::Text => logger::access(|out| text(out, &path, ctx)),
         Format::Json => logger::access(|out| object(out, &path, ctx)),
     }
 }
@@ -42,7 +43,7 @@ fn refused_path(target: &[u8]) -> String {
     String::from_utf8_lossy(path.get(..path.len().min(1024)).unwrap_or_default()).into_owned()
 }
 
-fn text(out: &mut Vec<u8>, path: &str, error: Option<&Error>, ctx: &RequestCtx) {
+fn text(out: &mut Vec<u8>, path: &str, ctx: &RequestCtx) {
     let record = &ctx.record;
     let client = record.client.map_or_else(|| "-".into(), |client| client.to_string());
     let reason = StatusCode::from_u16(record.status).ok().and_then(|status| status.canonical_reason()).unwrap_or("");
@@ -61,54 +62,76 @@ fn text(out: &mut Vec<u8>, path: &str, error: Option<&Error>, ctx: &RequestCtx) 
     if record.broken {
         let _ = write!(out, " broken");
     }
-    if let Some(note) = record.note.as_deref().filter(|_| error.is_some() || record.note.is_some()) {
+    if let Some(note) = &record.note {
         let _ = write!(out, " error=\"{}\"", neutralized(note));
     }
 }
 
+/// The line as JSON, keys in the order in which a person reads them.
+#[derive(Serialize)]
+struct Line<'a> {
+    time: String,
+    call_id: &'a str,
+    client: Option<SocketAddr>,
+    method: &'a str,
+    path: &'a str,
+    protocol: &'a str,
+    route: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route_id: Option<&'a str>,
+    principal: Option<&'a str>,
+    status: u16,
+    sent_bytes: u64,
+    received_bytes: u64,
+    duration_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connect_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_byte_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pooled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed_attempts: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blame: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broken: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
 fn object(out: &mut Vec<u8>, path: &str, ctx: &RequestCtx) {
     let record = &ctx.record;
-    let mut line = json!({
-        "time": logger::humantime(std::time::SystemTime::now()),
-        "call_id": record.call_id(),
-        "client": record.client.map(|client| client.to_string()),
-        "method": record.method.as_str(),
-        "path": path,
-        "protocol": version(record.version),
-        "route": record.route.as_ref().map(|route| route.name.as_str()),
-        "principal": record.principal.map(|principal| principal.name()),
-        "status": record.status,
-        "sent_bytes": record.sent,
-        "received_bytes": ctx.attempt.body_bytes,
-        "duration_ms": milliseconds(record.took()),
-    });
-    let mut put = |key: &str, value: serde_json::Value| line[key] = value;
-    if let Some(id) = record.route.as_ref().and_then(|route| route.id.as_deref()) {
-        put("route_id", id.into());
-    }
-    if let Some(cost) = record.route.as_ref().and_then(|route| route.cost).filter(|_| served(record)) {
-        put("cost", cost.into());
-    }
-    if let Some((connected, reused)) = record.connected {
-        put("connect_ms", milliseconds(connected.duration_since(record.begun)).into());
-        put("pooled", reused.into());
-        if let Some(first) = record.first_byte {
-            put("first_byte_ms", milliseconds(first.saturating_duration_since(record.begun)).into());
-        }
-    }
-    if ctx.attempts > 0 {
-        put("failed_attempts", ctx.attempts.into());
-    }
-    if let Some(rejection) = &ctx.rejection {
-        put("reason", rejection.reason().into());
-        put("blame", format!("{:?}", rejection.blame()).to_ascii_lowercase().into());
-    }
-    if record.broken {
-        put("broken", true.into());
-    }
-    if let Some(note) = &record.note {
-        put("error", note.as_str().into());
-    }
+    let route = record.route.as_deref();
+    let after = |time: Instant| milliseconds(time.saturating_duration_since(record.begun));
+    let line = Line {
+        time: logger::rfc3339(SystemTime::now()),
+        call_id: record.call_id(),
+        client: record.client,
+        method: record.method.as_str(),
+        path,
+        protocol: version(record.version),
+        route: route.map(|route| route.name.as_str()),
+        route_id: route.and_then(|route| route.id.as_deref()),
+        principal: record.principal.map(|principal| principal.name()),
+        status: record.status,
+        sent_bytes: record.sent,
+        received_bytes: ctx.attempt.body_bytes,
+        duration_ms: milliseconds(record.took()),
+        connect_ms: record.connected.map(|(time, _)| after(time)),
+        first_byte_ms: record.connected.and(record.first_byte).map(after),
+        pooled: record.connected.map(|(_, pooled)| pooled),
+        cost: route.and_then(|route| route.cost).filter(|_| served(record)),
+        failed_attempts: (ctx.attempts > 0).then_some(ctx.attempts),
+        reason: ctx.rejection.as_ref().map(|rejection| rejection.reason()),
+        blame: ctx.rejection.as_ref().map(|rejection| rejection.blame().name()),
+        broken: record.broken.then_some(true),
+        error: record.note.as_deref(),
+    };
     let _ = serde_json::to_writer(out, &line);
 }
 

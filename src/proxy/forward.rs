@@ -30,10 +30,10 @@ pub(super) fn request(request: &mut RequestHeader, ctx: &mut RequestCtx) -> Resu
     for name in request.headers.keys() {
         let values = || request.headers.get_all(name).iter();
         let holds_key = || values().any(|value| keyring.occurs_in(value.as_bytes()));
-        if let Some(wanted) = passed_name(name).filter(|wanted| !plan.sets(wanted)) {
-            if !holds_key() {
-                passed.extend(values().map(|value| (wanted.clone(), value.clone())));
-            }
+        if let Some(wanted) = passed_name(name).filter(|wanted| !plan.sets(wanted))
+            && !holds_key()
+        {
+            passed.extend(values().map(|value| (wanted.clone(), value.clone())));
         }
         if !plan.forwards(name) || plan.sets(name) || holds_key() {
             removed.push(name.clone());

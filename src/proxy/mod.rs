@@ -223,8 +223,8 @@ impl ProxyHttp for EdgeProxy {
         true
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut RequestCtx) {
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut RequestCtx) {
         ctx.record.finish(session, Instant::now());
-        access_log::write(self.format, session, error, ctx);
+        access_log::write(self.format, session, ctx);
     }
 }

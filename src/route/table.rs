@@ -1,14 +1,16 @@
 //! All routes of a config, found in a time that does not depend on how many there are.
 //!
 //! The law: exact beats template beats prefix; a longer prefix beats a shorter one and, at the same length, a literal one a
-//! template; among templates more literal segments win, then the leftmost literal. Methods are considered: a route that
-//! does not serve the method leaves the path to the next best, and 405 is the answer only when none serves it.
+//! template; among templates the leftmost literal wins, and a fixed beginning or end beats a bare name. Methods are
+//! considered: a route that does not serve the method leaves the path to the next best, and 405 is the answer only when none
+//! serves it.
 //!
 //! How: the hash of a path's first n segments is folded from the segments' own hashes. Literal routes are one look-up for
-//! each n. Templates are grouped by *shape* (which segments are names, how long their fixed ends are): one look-up for each
-//! shape that the config has, whatever the number of routes in it, behind a bit filter that most paths do not pass.
+//! each n. Templates are grouped by their length and first segment, where that is literal, behind a bit filter that most
+//! paths do not pass; in a group one look-up for each *shape*: which segments are names, how long their fixed ends are.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use http::Method;
@@ -23,8 +25,11 @@ use super::pattern::{Part, Pattern, ends_hash};
 pub struct Table<T> {
     entries: Vec<Entry<T>>,
     literals: Index,
-    /// By number of segments, most specific first.
-    shapes: Vec<Vec<Shape>>,
+    /// Templates that begin with a literal segment, by it and their length.
+    anchored: HashMap<u64, Shapes, BuildHasherDefault<Hashed>>,
+    anchors: Filter,
+    /// Templates that begin with a name, by their length.
+    floating: HashMap<usize, Shapes>,
 }
 
 #[derive(Debug)]
@@ -37,18 +42,14 @@ struct Entry<T> {
 /// Entries by the hash of their segments; equal hashes share a bucket and are told apart by comparing.
 type Index = HashMap<u64, SmallVec<[u32; 2]>, BuildHasherDefault<Hashed>>;
 
-/// Templates that have their names at the same places.
-#[derive(Debug)]
-struct Shape {
-    parts: Vec<ShapePart>,
-    index: Index,
-    filter: Filter,
-}
+/// Templates by the places of their names, in the order in which they are tried.
+type Shapes = BTreeMap<Vec<ShapePart>, Index>;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A segment of a shape. The order is that of precedence: a literal first, then the longest fixed ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum ShapePart {
     Literal,
-    Param { before: usize, after: usize },
+    Param { fixed: Reverse<usize>, before: usize, after: usize },
 }
 
 /// Two entries, by their position, that would serve the same path and method.
@@ -83,7 +84,13 @@ pub enum Found<'t, T> {
 impl<T> Table<T> {
     /// Builds the table. All conflicts are returned, not only the first.
     pub fn build(entries: impl IntoIterator<Item = (Pattern, Methods, T)>) -> Result<Self, Vec<Conflict>> {
-        let mut table = Self { entries: Vec::new(), literals: Index::default(), shapes: Vec::new() };
+        let mut table = Self {
+            entries: Vec::new(),
+            literals: Index::default(),
+            anchored: HashMap::default(),
+            anchors: Filter::default(),
+            floating: HashMap::new(),
+        };
         let mut conflicts = Vec::new();
         for (position, (pattern, methods, value)) in entries.into_iter().enumerate() {
             let number = u32::try_from(position).unwrap_or(u32::MAX);
@@ -100,12 +107,7 @@ impl<T> Table<T> {
             table.bucket(&pattern).push(number);
             table.entries.push(Entry { pattern, methods, value });
         }
-        for shapes in &mut table.shapes {
-            shapes.sort_by_key(Shape::rank);
-            for shape in shapes {
-                shape.filter = Filter::over(shape.index.keys().copied());
-            }
-        }
+        table.anchors = Filter::over(table.anchored.keys().copied());
         if conflicts.is_empty() { Ok(table) } else { Err(conflicts) }
     }
 
@@ -116,16 +118,11 @@ impl<T> Table<T> {
         if parts.iter().all(|part| *part == ShapePart::Literal) {
             return self.literals.entry(hash).or_default();
         }
-        while self.shapes.len() <= parts.len() {
-            self.shapes.push(Vec::new());
-        }
-        let count = parts.len();
-        let shapes = &mut self.shapes[count];
-        let at = shapes.iter().position(|shape| shape.parts == parts).unwrap_or_else(|| {
-            shapes.push(Shape { parts, index: Index::default(), filter: Filter::default() });
-            shapes.len() - 1
-        });
-        shapes[at].index.entry(hash).or_default()
+        let shapes = match pattern.parts().first() {
+            Some(first @ Part::Literal(_)) => self.anchored.entry(anchor(parts.len(), first.hash())).or_default(),
+            _ => self.floating.entry(parts.len()).or_default(),
+        };
+        shapes.entry(parts).or_default().entry(hash).or_default()
     }
 
     /// Finds the route for `path` and `method`.
@@ -141,19 +138,21 @@ impl<T> Table<T> {
         // Length n first serves the path itself, then everything below a prefix of n segments.
         for count in (0..hashes.len()).rev() {
             let whole = count + 1 == hashes.len();
-            if let Some(bucket) = hashes.get(count).and_then(|hash| self.literals.get(hash)) {
-                if let Some(found) = self.pick(bucket, path, method, count, whole, &mut others) {
-                    return Found::Route(found);
-                }
-            }
-            for shape in self.shapes.get(count).map(Vec::as_slice).unwrap_or_default() {
-                let Some(bucket) = shape.bucket(path) else { continue };
+            let literal = hashes.get(count).and_then(|hash| self.literals.get(hash));
+            let templates = self.anchored_at(count, path).into_iter().chain(self.floating.get(&count)).flatten();
+            let buckets = literal.into_iter().chain(templates.filter_map(|(shape, index)| bucket(shape, index, path)));
+            for bucket in buckets {
                 if let Some(found) = self.pick(bucket, path, method, count, whole, &mut others) {
                     return Found::Route(found);
                 }
             }
         }
         if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others) }
+    }
+
+    fn anchored_at(&self, count: usize, path: &RequestPath<'_>) -> Option<&Shapes> {
+        let key = anchor(count, path.hash(0));
+        if count > 0 && self.anchors.may_hold(key) { self.anchored.get(&key) } else { None }
     }
 
     fn pick<'t>(
@@ -202,51 +201,42 @@ fn same_paths(one: &Pattern, other: &Pattern) -> bool {
     one.len() == other.len() && one.parts().iter().zip(other.parts()).all(|(one, other)| same(one, other))
 }
 
-impl Shape {
-    /// More literals first, then the leftmost literal, then the longest fixed ends.
-    fn rank(&self) -> (usize, Vec<usize>) {
-        let names = self.parts.iter().filter(|part| **part != ShapePart::Literal).count();
-        let places = self
-            .parts
-            .iter()
-            .map(|part| match part {
-                ShapePart::Literal => 0,
-                ShapePart::Param { before, after } => usize::MAX - before - after,
-            })
-            .collect();
-        (names, places)
+/// The bucket that `path` would fall into, as a path of this shape.
+fn bucket<'t>(shape: &[ShapePart], index: &'t Index, path: &RequestPath<'_>) -> Option<&'t SmallVec<[u32; 2]>> {
+    let mut hash = SEED;
+    for (position, part) in shape.iter().enumerate() {
+        hash = fold(
+            hash,
+            match part {
+                ShapePart::Literal => path.hash(position),
+                ShapePart::Param { before, after, .. } => {
+                    let text = path.canon(position);
+                    ends_hash(text.get(..*before)?, text.get(text.len().checked_sub(*after)?..)?)
+                }
+            },
+        );
     }
-
-    /// The bucket that `path` would fall into.
-    fn bucket(&self, path: &RequestPath<'_>) -> Option<&SmallVec<[u32; 2]>> {
-        let mut hash = SEED;
-        for (index, part) in self.parts.iter().enumerate() {
-            hash = fold(
-                hash,
-                match part {
-                    ShapePart::Literal => path.hash(index),
-                    ShapePart::Param { before, after } => {
-                        let text = path.canon(index);
-                        ends_hash(text.get(..*before)?, text.get(text.len().checked_sub(*after)?..)?)
-                    }
-                },
-            );
-        }
-        if self.filter.may_hold(hash) { self.index.get(&hash) } else { None }
-    }
+    index.get(&hash)
 }
 
 impl ShapePart {
     fn of(part: &Part) -> Self {
         match part {
             Part::Literal(_) => Self::Literal,
-            Part::Param { before, after, .. } => Self::Param { before: before.len(), after: after.len() },
+            Part::Param { before, after, .. } => {
+                Self::Param { fixed: Reverse(before.len() + after.len()), before: before.len(), after: after.len() }
+            }
         }
     }
 }
 
 /// The hash of no segments.
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The group of templates of `count` segments that begin with the literal of hash `first`.
+fn anchor(count: usize, first: u64) -> u64 {
+    fold(count as u64, first)
+}
 
 /// Adds one segment's hash. Multiplying spreads it over all bits, which the index and the filter read from both ends.
 fn fold(hash: u64, segment: u64) -> u64 {

@@ -55,6 +55,16 @@ impl fmt::Display for QueryError {
     }
 }
 
+impl QueryError {
+    /// What to write instead.
+    pub fn mend(&self) -> &'static str {
+        match self {
+            Self::Forbidden => "write the query as it is to be sent, escaped as %XX",
+            Self::UnknownName(_) => "use a name that stands in the route's path",
+        }
+    }
+}
+
 impl QueryPlan {
     /// Adds a parameter, unless an earlier one has its name. `encoded`: it is in URL form and may hold `{name}`.
     pub fn add(

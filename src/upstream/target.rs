@@ -65,6 +65,7 @@ impl fmt::Display for TargetError {
         match self {
             Self::Braces => f.write_str("the target has braces where no name can stand"),
             Self::Fragment => f.write_str("the target has a fragment, which is never sent"),
+            Self::Host(host) if host.is_empty() => f.write_str("the target has no host"),
             Self::Host(host) => write!(f, "`{host}` is not a host"),
             Self::Path => f.write_str("the target's path holds dot segments, spaces or other than printable ASCII"),
             Self::Port(port) => write!(f, "`{port}` is not a port"),
@@ -76,6 +77,18 @@ impl fmt::Display for TargetError {
 }
 
 impl TargetError {
+    /// The same without the text that was wrong, for targets that came from the environment.
+    pub fn redacted(self) -> Self {
+        let hidden = || "***".to_owned();
+        match self {
+            Self::Host(_) => Self::Host(hidden()),
+            Self::Port(_) => Self::Port(hidden()),
+            Self::Scheme(_) => Self::Scheme(hidden()),
+            Self::UnknownName(_) => Self::UnknownName(hidden()),
+            other => other,
+        }
+    }
+
     /// What to write instead.
     pub fn mend(&self) -> &'static str {
         match self {
@@ -84,7 +97,9 @@ impl TargetError {
             Self::Host(_) => "write https://host/path",
             Self::Path => "write the path as it is to be sent, escaped as %XX",
             Self::Port(_) => "write 1 to 65535",
-            Self::Scheme(_) => "write http:// or https://, or the name of an adapter",
+            Self::Scheme(_) => {
+                "write http:// or https://; adapters are adapter:anthropic and names that end in anthropic_adapter"
+            }
             Self::UnknownName(_) => "use a name that stands in the route's path",
             Self::UserInfo => "put credentials under headers",
         }
@@ -94,11 +109,11 @@ impl TargetError {
 impl Target {
     /// Parses `base`, a URL without its query. `known`: the names of the route's path.
     pub fn parse(base: &str, known: &dyn Fn(&str) -> bool) -> Result<Self, TargetError> {
-        let (scheme, rest) = base.split_once("://").ok_or_else(|| TargetError::Scheme(first_word(base)))?;
+        let (scheme, rest) = base.split_once("://").ok_or_else(|| TargetError::Scheme(excerpt(base)))?;
         let tls = match scheme.to_ascii_lowercase().as_str() {
             "http" => false,
             "https" => true,
-            _ => return Err(TargetError::Scheme(first_word(scheme))),
+            _ => return Err(TargetError::Scheme(excerpt(scheme))),
         };
         if rest.contains('#') {
             return Err(TargetError::Fragment);
@@ -155,7 +170,7 @@ impl Target {
 
 impl Host {
     fn parse(text: &str) -> Result<Self, TargetError> {
-        let wrong = || TargetError::Host(first_word(text));
+        let wrong = || TargetError::Host(excerpt(text));
         if let Some(inside) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             return inside.parse::<Ipv6Addr>().map(|ip| Self::Ip(ip.into())).map_err(|_| wrong());
         }
@@ -192,6 +207,9 @@ impl fmt::Display for Host {
 
 fn split_port(authority: &str) -> Result<(&str, Option<u16>), TargetError> {
     let bracket = authority.rfind(']').unwrap_or(0);
+    if authority.starts_with('[') && bracket == 0 {
+        return Err(TargetError::Host(excerpt(authority)));
+    }
     match authority.get(bracket..).and_then(|tail| tail.rfind(':')) {
         None => Ok((authority, None)),
         Some(at) => {
@@ -200,7 +218,7 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>), TargetError> {
             let valid = digits.bytes().all(|byte| byte.is_ascii_digit());
             match digits.parse::<u16>() {
                 Ok(number) if valid && number != 0 => Ok((host, Some(number))),
-                _ => Err(TargetError::Port(first_word(digits))),
+                _ => Err(TargetError::Port(excerpt(digits))),
             }
         }
     }
@@ -246,8 +264,8 @@ pub(super) fn next_capture(text: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// As much of a wrong text as a message should repeat.
-fn first_word(text: &str) -> String {
-    text.chars().take_while(|c| !c.is_whitespace() && !c.is_control()).take(60).collect()
+fn excerpt(text: &str) -> String {
+    text.chars().flat_map(char::escape_debug).take(60).collect()
 }
 
 #[cfg(test)]

@@ -209,7 +209,7 @@ fn secrets_are_in_no_log() {
                 "{{path: /a, target: '{}', include_subpath: true, headers: {{Authorization: 'bearer os.environ/PROVIDER_KEY'}}}}",
                 origin.url("/?key=os.environ/PROVIDER_KEY")
             ),
-            format!("{{path: /dead, target: 'http://127.0.0.1:1/?token=os.environ/PROVIDER_KEY', auth: true}}"),
+            "{path: /dead, target: 'http://127.0.0.1:1/?token=os.environ/PROVIDER_KEY', auth: true}".into(),
         ],
         "",
     );

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{Defaults, seconds};
-use crate::config::env::{Environ, Expanded};
+use crate::config::env::{Environ, Expanded, expand_variables, names_variable};
 use crate::config::error::{Report, Site};
 use crate::config::fields::{ENTRY, ENTRY_OWN};
 use crate::config::raw::{Node, Value};
@@ -29,7 +29,13 @@ pub(super) fn read(
 ) -> Option<Endpoint> {
     let section = Section::open(node, &site.path, &ENTRY, &defaults.accepted, report)?;
     let own = section.section("tollgate", &ENTRY_OWN, &[], report);
-    let path = required(&section, "path", "the path clients call", report);
+    let path = required(&section, "path", "the path clients call", report).filter(|(path, site)| {
+        let literal = !names_variable(path);
+        if !literal {
+            report.problem(site, "a path is not expanded: os.environ/ has no meaning in it", "write the path itself");
+        }
+        literal
+    });
     let target = required(&section, "target", "the URL to send requests to", report)
         .and_then(|(text, site)| target(&text, &site, environ, report).map(|target| (target, site)));
     let (headers, user_key_header) = headers(&section, environ, report);
@@ -38,12 +44,11 @@ pub(super) fn read(
         flag(key, report).or_else(|| own.as_ref().and_then(|own| own.boolean(key, report)))
     };
     let auth = section.boolean("auth", report);
-    let (path, target) = (path?, target?);
     let _ = flag("merge_query_params", report);
     Some(Endpoint {
-        id: section.text("id", report).map(|(id, _)| id),
+        id: section.text("id", report),
         headers,
-        auth: auth_of(auth, &section, &target.0, user_key_header.is_some(), defaults, report),
+        auth: auth_of(auth, &section, target.as_ref(), user_key_header.is_some(), defaults, report),
         forward_headers: flag("forward_headers", report).unwrap_or(false),
         include_subpath: flag("include_subpath", report).unwrap_or(false),
         methods: section.texts("methods", report).filter(|methods| !methods.is_empty()),
@@ -72,7 +77,7 @@ fn required(section: &Section<'_>, key: &str, doc: &str, report: &mut Report) ->
 fn auth_of(
     written: Option<bool>,
     section: &Section<'_>,
-    target: &TargetText,
+    target: Option<&(TargetText, Site)>,
     names_key_header: bool,
     defaults: &Defaults,
     report: &mut Report,
@@ -84,7 +89,7 @@ fn auth_of(
             "remove one of the two",
         );
     }
-    let implied = (names_key_header || matches!(target, TargetText::Adapter(_))).then_some(true);
+    let implied = (names_key_header || matches!(target, Some((TargetText::Adapter(_), _)))).then_some(true);
     written.or(implied).or(defaults.auth)
 }
 
@@ -108,16 +113,28 @@ fn target(text: &str, site: &Site, environ: &dyn Environ, report: &mut Report) -
         report.notice(site, format!("the adapter `{name}` is not served yet: the route answers 501"), "");
         return Some(TargetText::Adapter(name.to_owned()));
     }
+    if text.contains('#') {
+        report.problem(site, "the target has a fragment, which is never sent", "remove `#` and what follows");
+        return None;
+    }
     let (base, query) = match text.split_once('?') {
         Some((base, query)) => (base, Some(query)),
         None => (text, None),
     };
-    let base = expand_at(base, site, environ, report)?.text.expose().to_owned();
+    let base = variables(base, site, environ, report);
     let query = match query {
-        Some(query) => target_query(query, site, environ, report)?,
-        None => Vec::new(),
+        Some(query) => target_query(query, site, environ, report),
+        None => Some(Vec::new()),
     };
-    Some(TargetText::Url { base, query })
+    let (base, query) = (base?, query?);
+    Some(TargetText::Url { base: base.text.expose().to_owned(), secret: base.secret, query })
+}
+
+/// The text with its variables replaced; a URL holds no other references.
+fn variables(text: &str, site: &Site, environ: &dyn Environ, report: &mut Report) -> Option<Expanded> {
+    expand_variables(text, environ)
+        .map_err(|faults| faults.iter().for_each(|fault| report.problem(site, fault.to_string(), fault.mend())))
+        .ok()
 }
 
 /// `adapter:anthropic`, or a dotted Python name that ends in `anthropic_adapter`.
@@ -129,16 +146,25 @@ fn adapter(text: &str) -> Option<&str> {
 
 fn target_query(query: &str, site: &Site, environ: &dyn Environ, report: &mut Report) -> Option<Vec<QueryText>> {
     let mut out = Vec::new();
+    let mut all = true;
     for part in query.split('&').filter(|part| !part.is_empty()) {
         let (name, value) = match part.split_once('=') {
-            Some((name, value)) => (name, Some(expand_at(value, site, environ, report)?)),
+            Some((name, value)) => (name, Some(value)),
             None => (part, None),
         };
+        if names_variable(name) {
+            report.problem(site, "the name of a parameter is not expanded", "write NAME=os.environ/VARIABLE");
+            all = false;
+            continue;
+        }
+        let value = value.map(|value| variables(value, site, environ, report));
+        all &= !matches!(value, Some(None));
+        let value = value.flatten();
         // A referenced value is plain text; what the file spells out is in URL form already.
         let encoded = !value.as_ref().is_some_and(|value| value.secret);
         out.push(QueryText { name: name.to_owned(), value, encoded });
     }
-    Some(out)
+    all.then_some(out)
 }
 
 fn default_query(section: &Section<'_>, environ: &dyn Environ, report: &mut Report) -> Vec<QueryText> {
@@ -170,16 +196,33 @@ fn headers(section: &Section<'_>, environ: &dyn Environ, report: &mut Report) ->
             continue;
         }
         let Some(text) = scalar(&entry.node, &site, report) else { continue };
+        // The name of a header is no secret, and is not looked up.
+        if entry.key == USER_KEY {
+            key_header = Some((text, site));
+            continue;
+        }
         let Some(value) = expand_at(&text, &site, environ, report) else { continue };
         match entry.key.as_str() {
             LANGFUSE_PUBLIC => public = Some((value, site)),
             LANGFUSE_SECRET => secret = Some((value, site)),
-            USER_KEY => key_header = Some((value.text.expose().to_owned(), site)),
             name => out.push(HeaderText { name: name.to_owned(), value, site }),
         }
     }
     match (public, secret) {
-        (Some((public, site)), Some((secret, _))) => out.push(langfuse(&public, &secret, site)),
+        (Some((public, site)), Some((secret, _))) => {
+            if public.text.expose().contains(':') {
+                report.problem(
+                    &site,
+                    "the public key holds a colon, which ends it in Basic credentials",
+                    "check the key",
+                );
+            } else if let Some(other) = out.iter().find(|header| header.name.eq_ignore_ascii_case("authorization")) {
+                let what = format!("the Langfuse keys become Authorization, which is set at {} too", other.site.place);
+                report.problem(&site, what, "keep one of the two");
+            } else {
+                out.push(langfuse(&public, &secret, site));
+            }
+        }
         // One of the two may be missing because its own reference failed, which has been said already.
         (None, None) => {}
         (Some((_, site)), None) if !has(&map, LANGFUSE_SECRET) => {

@@ -36,10 +36,12 @@ pub(super) fn overrides(map: &Section<'_>, report: &mut Report) -> Vec<Override>
             continue;
         };
         let (host, port) = match entry.key.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse().ok()),
+            Some((host, port)) => (host, port.parse::<u16>().ok()),
             None => (entry.key.as_str(), None),
         };
-        if host.is_empty() || (entry.key.contains(':') && port.is_none()) {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let wrong_port = entry.key.contains(':') && port.is_none_or(|port| port == 0);
+        if host.is_empty() || !host.chars().all(fits) || wrong_port {
             report.problem(&site, format!("`{}` is not a host", shorten(&entry.key)), "write HOST or HOST:PORT");
             continue;
         }
