@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Version};
 
 use crate::auth::{AuthFault, Principal};
 use crate::limit::Place;
 use crate::rejection::{Dialect, Rejection};
-use crate::route::{Found, Match, RequestPath, is_reserved};
+use crate::route::{Found, Match, Methods, RequestPath, is_reserved};
 use crate::snapshot::{Access, Lead, Member, Route, Snapshot};
 
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
@@ -86,14 +86,20 @@ pub fn step(snapshot: &Snapshot, head: Head<'_>) -> Step {
 
 fn admit(snapshot: &Snapshot, head: Head<'_>, route: &mut Option<Arc<Route>>) -> Result<Admission, Rejection> {
     let (path, query) = split_target(head.target);
+    refuse_method(head.method)?;
     let path = RequestPath::parse(path).map_err(Rejection::BadPath)?;
     refuse_loop(snapshot, head.headers)?;
     let found = find(snapshot, &path, head.method)?;
     *route = Some(Arc::clone(found.value));
+    // A reserved path may hold a key, as LiteLLM's own calls do; a path that is sent on may not.
+    if snapshot.keyring.occurs_in(head.target.split(|byte| *byte == b'?').next().unwrap_or_default()) {
+        return Err(Rejection::KeyInPath);
+    }
     let principal = authenticate(snapshot, found.value, head, &path, query)?;
     if head.headers.contains_key(header::UPGRADE) && is_websocket(head.headers) {
         return Err(Rejection::Upgrade);
     }
+    refuse_expectation(head)?;
     let Lead::Group(group) = &found.value.lead else { return Err(Rejection::NotServedYet("Adapter routes")) };
     limit_body(snapshot, head.headers)?;
     let place = match &snapshot.gate {
@@ -125,7 +131,8 @@ fn split_target(target: &[u8]) -> (&[u8], Option<&[u8]>) {
         Some(at) if target.first() != Some(&b'/') => {
             let rest = target.get(at + 3..).unwrap_or_default();
             match memchr::memchr2(b'/', b'?', rest) {
-                Some(at) => rest.get(at..).unwrap_or_default(),
+                Some(at) if rest.get(at) == Some(&b'/') => rest.get(at..).unwrap_or_default(),
+                Some(at) => return (b"/", rest.get(at + 1..)),
                 None => b"/",
             }
         }
@@ -135,6 +142,24 @@ fn split_target(target: &[u8]) -> (&[u8], Option<&[u8]>) {
         Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..)),
         None => (path, None),
     }
+}
+
+/// The one asks for a tunnel, the other for an echo of credentials; some upstreams read methods in any case.
+fn refuse_method(method: &Method) -> Result<(), Rejection> {
+    let never = ["CONNECT", "TRACE"].iter().any(|never| method.as_str().eq_ignore_ascii_case(never));
+    if !never {
+        return Ok(());
+    }
+    Err(Rejection::MethodNotAllowed(Methods::any().names().into_iter().map(str::to_owned).collect()))
+}
+
+/// RFC 9110 section 10.1.1 knows one expectation; HTTP/1.0 knows none, and there it means nothing.
+fn refuse_expectation(head: Head<'_>) -> Result<(), Rejection> {
+    let other = |value: &HeaderValue| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"100-continue");
+    if head.version != Version::HTTP_10 && head.headers.get_all(header::EXPECT).iter().any(other) {
+        return Err(Rejection::Expectation);
+    }
+    Ok(())
 }
 
 /// A request that this process has sent comes back signed in `Via` (RFC 9110 section 7.6.3).
@@ -149,7 +174,12 @@ fn find<'s>(
     path: &RequestPath<'_>,
     method: &Method,
 ) -> Result<Match<'s, Arc<Route>>, Rejection> {
-    let no_route = || Rejection::NoRoute { method: method.to_string(), path: path.canonical().into_owned() };
+    let no_route = || {
+        let shown = path.canonical();
+        let hidden = snapshot.keyring.occurs_in(shown.as_bytes());
+        let path = if hidden { "a path with a key in it".into() } else { shown.into_owned() };
+        Rejection::NoRoute { method: method.to_string(), path }
+    };
     if is_reserved(path) {
         return Err(no_route());
     }
@@ -170,7 +200,7 @@ fn authenticate(
     query: Option<&[u8]>,
 ) -> Result<Option<Principal>, Rejection> {
     let last = path.canon(path.len().saturating_sub(1));
-    match route.places.authenticate(head.headers, last, query, &snapshot.keyring) {
+    match route.places.authenticate(head.headers, last, query, &snapshot.keyring, route.access == Access::Open) {
         Ok(principal) => Ok(Some(principal)),
         // On an open route what nobody knows is the caller's own business.
         Err(AuthFault::Missing | AuthFault::Unknown) if route.access == Access::Open => Ok(None),

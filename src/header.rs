@@ -179,7 +179,7 @@ pub fn passed_name(name: &HeaderName) -> Option<HeaderName> {
 
 /// Whether a field of an upstream's answer is kept from the client: it speaks for the connection, or for Tollgate.
 pub fn is_withheld(name: &HeaderName) -> bool {
-    (is_hop_by_hop(name) && *name != header::PROXY_AUTHENTICATE) || name.as_str().starts_with("x-litellm-")
+    is_hop_by_hop(name) || name.as_str().starts_with("x-litellm-")
 }
 
 /// The names that a `Connection` field nominates.

@@ -23,6 +23,7 @@ pub mod snapshot;
 // Floor 4a
 pub mod logger;
 pub mod resolve;
+pub mod silence;
 pub mod trust;
 // Floor 4b
 pub mod edge;

@@ -4,6 +4,7 @@
 //! not fit is dropped and counted, and the count is the next line. Pingora's lines below warnings are never written: its
 //! debug lines print the headers that Tollgate injects.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -149,15 +150,20 @@ pub fn flush() {
     }
 }
 
-/// Text without line ends and terminal escapes, which client data could carry.
-pub fn neutralized(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.chars().any(char::is_control) {
-        text.chars()
-            .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
-            .collect()
-    } else {
-        text.into()
+/// Text without line ends, terminal escapes and reversed writing, which client data could carry.
+pub fn neutralized(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_unruly) {
+        return text.into();
     }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_unruly(c) { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out.into()
+}
+
+fn is_unruly(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// UTC as RFC 3339, to the millisecond.
@@ -196,5 +202,6 @@ mod tests {
     fn escapes_are_neutralized() {
         assert_eq!(neutralized("plain"), "plain");
         assert_eq!(neutralized("a\u{1b}[31mb\nc"), "a\\u{1b}[31mb\\nc");
+        assert_eq!(neutralized("a\u{9b}b\u{202e}c"), "a\\u{9b}b\\u{202e}c");
     }
 }

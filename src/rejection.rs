@@ -58,8 +58,12 @@ pub enum Rejection {
     BodyTimeout,
     /// The body is larger than the limit, in bytes.
     BodyTooLarge(u64),
+    /// The client expects something else than `100-continue`.
+    Expectation,
     /// Something of ours failed.
     Internal,
+    /// The path holds a Tollgate key, which would leave with it.
+    KeyInPath,
     /// The request has passed this proxy before.
     Loop,
     /// The route does not serve the method; these it serves.
@@ -100,12 +104,13 @@ impl Rejection {
     /// The status of the answer.
     pub fn status(&self) -> u16 {
         match self {
-            Self::BadBody | Self::BadPath(_) | Self::Upgrade => 400,
+            Self::BadBody | Self::BadPath(_) | Self::KeyInPath | Self::Upgrade => 400,
             Self::Auth(_) => 401,
             Self::NoRoute { .. } => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::BodyTimeout => 408,
             Self::BodyTooLarge(_) => 413,
+            Self::Expectation => 417,
             Self::TooManyInFlight => 429,
             Self::Internal => 500,
             Self::NotServedYet(_) => 501,
@@ -126,7 +131,9 @@ impl Rejection {
             Self::BadPath(_) => "bad_path",
             Self::BodyTimeout => "body_timeout",
             Self::BodyTooLarge(_) => "body_too_large",
+            Self::Expectation => "expectation",
             Self::Internal => "internal",
+            Self::KeyInPath => "key_in_path",
             Self::Loop => "loop",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::NoRoute { .. } => "no_route",
@@ -159,6 +166,8 @@ impl Rejection {
             Self::BadPath(error) => format!("The request was refused: {error}."),
             Self::BodyTimeout => "The request body did not arrive in time.".into(),
             Self::BodyTooLarge(most) => format!("The request body is larger than the {most} bytes that are allowed."),
+            Self::Expectation => "No expectation but `100-continue` can be met.".into(),
+            Self::KeyInPath => "The path holds a Tollgate key, which is never sent on. Send it in a header.".into(),
             Self::Internal => {
                 "The gateway failed to serve the request; its log has the reason under this call id.".into()
             }

@@ -9,12 +9,13 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::config::{ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
@@ -30,14 +31,22 @@ const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(3600);
 /// How long one look-up may take, all name servers and attempts together.
 const LOOKUP: Duration = Duration::from_secs(5);
+/// How long the second family is waited for once the first has answered (RFC 8305 section 3 asks for 50 ms).
+const SECOND: Duration = Duration::from_millis(50);
 /// The most names that are remembered; a config has fewer.
 const MOST_NAMES: usize = 100_000;
 
 /// Resolves names, and remembers.
 pub struct Resolver {
-    dns: Option<TokioResolver>,
+    dns: Option<Dns>,
     overrides: Vec<Override>,
     names: RwLock<HashMap<Box<str>, Arc<Name>>>,
+}
+
+/// A resolver for each family, so that one that is not answered does not cost the other.
+struct Dns {
+    four: TokioResolver,
+    six: TokioResolver,
 }
 
 /// What is known of a name.
@@ -190,20 +199,55 @@ impl Resolver {
 
     async fn look_up(&self, name: &str) -> Result<(Arc<[IpAddr]>, Instant), Unresolved> {
         let dns = self.dns.as_ref().ok_or_else(|| Unresolved("there is no name server".into()))?;
-        let found = tokio::time::timeout(LOOKUP, dns.lookup_ip(name))
+        let (four, six) = tokio::time::timeout(LOOKUP, both(dns.four.lookup_ip(name), dns.six.lookup_ip(name)))
             .await
-            .map_err(|_| Unresolved("the name servers did not answer in time".into()))?
-            .map_err(|error| Unresolved(error.to_string()))?;
-        let addresses: Arc<[IpAddr]> = found.iter().collect();
-        if addresses.is_empty() {
-            return Err(Unresolved("the name has no address".into()));
+            .map_err(|_| Unresolved("the name servers did not answer in time".into()))?;
+        let mut addresses: Vec<IpAddr> = Vec::new();
+        let mut ttl = LONGEST;
+        let mut failure = None;
+        for answer in [four, six].into_iter().flatten() {
+            match answer {
+                Ok(found) => {
+                    addresses.extend(found.iter());
+                    ttl = ttl.min(found.valid_until().saturating_duration_since(std::time::Instant::now()));
+                }
+                Err(error) => failure = failure.or(Some(error.to_string())),
+            }
         }
-        let ttl = found.valid_until().saturating_duration_since(std::time::Instant::now()).clamp(SHORTEST, LONGEST);
-        Ok((addresses, Instant::now() + ttl))
+        if addresses.is_empty() {
+            return Err(Unresolved(failure.unwrap_or_else(|| "the name has no address".into())));
+        }
+        Ok((addresses.into(), Instant::now() + ttl.clamp(SHORTEST, LONGEST)))
     }
 }
 
-fn build(servers: &[SocketAddr]) -> Result<TokioResolver, String> {
+/// Waits for both answers, but for the second only [`SECOND`] once the first is good.
+async fn both<T, E>(
+    one: impl Future<Output = Result<T, E>>,
+    other: impl Future<Output = Result<T, E>>,
+) -> (Option<Result<T, E>>, Option<Result<T, E>>) {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    tokio::select! {
+        first = &mut one => {
+            let wait = if first.is_ok() { SECOND } else { LOOKUP };
+            (Some(first), tokio::time::timeout(wait, other).await.ok())
+        }
+        first = &mut other => {
+            let wait = if first.is_ok() { SECOND } else { LOOKUP };
+            (tokio::time::timeout(wait, one).await.ok(), Some(first))
+        }
+    }
+}
+
+/// A resolver for each family.
+fn build(servers: &[SocketAddr]) -> Result<Dns, String> {
+    Ok(Dns {
+        four: build_one(servers, LookupIpStrategy::Ipv4Only)?,
+        six: build_one(servers, LookupIpStrategy::Ipv6Only)?,
+    })
+}
+
+fn build_one(servers: &[SocketAddr], family: LookupIpStrategy) -> Result<TokioResolver, String> {
     let mut builder = if servers.is_empty() {
         TokioResolver::builder_tokio().map_err(|error| error.to_string())?
     } else {
@@ -212,6 +256,7 @@ fn build(servers: &[SocketAddr]) -> Result<TokioResolver, String> {
         TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
     };
     let options = builder.options_mut();
+    options.ip_strategy = family;
     options.use_hosts_file = ResolveHosts::Always;
     // Answers are remembered here, with the last good one; a second memory would only hide a change.
     options.cache_size = 0;

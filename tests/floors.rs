@@ -20,6 +20,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("admit", 32),
     ("logger", 40),
     ("resolve", 40),
+    ("silence", 40),
     ("trust", 40),
     ("proxy", 41),
     ("edge", 42),
@@ -37,11 +38,11 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rustls", &["trust.rs"]),
     ("rustls_native_certs", &["trust.rs"]),
     ("clap", &["cli.rs"]),
-    ("nix", &["proxy/respond.rs"]),
+    ("nix", &["proxy/respond.rs", "edge/gone.rs"]),
     ("mimalloc", &["main.rs"]),
     ("once_cell", &["logger.rs"]),
     ("std::env::var", &["config/env.rs"]),
-    ("pingora::", &["proxy/", "edge.rs", "server.rs"]),
+    ("pingora::", &["proxy/", "edge/", "silence.rs", "server.rs"]),
 ];
 
 #[test]

@@ -6,8 +6,8 @@
 //! 4. `?key=` on Google's generateContent paths; 5. the header that the route names (`litellm_user_api_key`).
 //!
 //! `litellm_key_header_name` replaces 1 to 4 and wants `Bearer`. The law: all places are looked at; one known key in any of
-//! them admits; two different known keys, or two lines of a header that holds one, are refused, since another reader might
-//! pick the other.
+//! them admits; two different known keys, or two lines of one of these headers, are refused, since another reader might pick
+//! the other. On an open route lines that hold no known key are the caller's own, however many there are.
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 
@@ -79,13 +79,14 @@ impl KeyPlaces {
         self
     }
 
-    /// Who is calling. `query` is looked at on Google's paths alone.
+    /// Who is calling. `query` is looked at on Google's paths alone; `open`: nobody needs a key.
     pub fn authenticate(
         &self,
         headers: &HeaderMap,
         path: &[u8],
         query: Option<&[u8]>,
         keyring: &Keyring,
+        open: bool,
     ) -> Result<Principal, AuthFault> {
         let decides = self.headers.first().is_some_and(|(name, _)| *name == DECIDES) && headers.contains_key(DECIDES);
         let looked_at = if decides { self.headers.get(..1) } else { self.headers.get(..) }.unwrap_or_default();
@@ -103,7 +104,7 @@ impl KeyPlaces {
                 }
             }
         }
-        seen.verdict()
+        seen.verdict(open)
     }
 }
 
@@ -111,6 +112,7 @@ impl KeyPlaces {
 #[derive(Default)]
 struct Seen {
     any: bool,
+    repeated: bool,
     known: Option<(Principal, Vec<u8>)>,
     fault: Option<AuthFault>,
 }
@@ -118,6 +120,7 @@ struct Seen {
 impl Seen {
     fn look(&mut self, key: Option<&[u8]>, langfuse: bool, line: &[u8], repeated: bool, keyring: &Keyring) {
         self.any = true;
+        self.repeated |= repeated;
         let public_half = if langfuse { super::keyring::basic(line) } else { None };
         let public_half = public_half.as_deref().and_then(|pair| pair.split(|byte| *byte == b':').next());
         for token in [key, public_half].into_iter().flatten() {
@@ -133,9 +136,10 @@ impl Seen {
         }
     }
 
-    fn verdict(self) -> Result<Principal, AuthFault> {
+    fn verdict(self, open: bool) -> Result<Principal, AuthFault> {
         match (self.fault, self.known) {
             (Some(fault), _) => Err(fault),
+            (None, _) if self.repeated && !open => Err(AuthFault::Repeated),
             (None, Some((principal, _))) => Ok(principal),
             (None, None) if self.any => Err(AuthFault::Unknown),
             (None, None) => Err(AuthFault::Missing),

@@ -1,12 +1,13 @@
 //! The keys that Tollgate knows, and the search for them in what a client sent.
 //!
-//! The law: a known key never leaves the gateway, wherever a client has put it; a key of fewer than [`SEARCHABLE`] characters
-//! is only looked for as a whole word, since it could stand inside innocent text.
+//! The law: a known key never leaves the gateway, wherever a client has put it: as a whole value, inside longer text, escaped
+//! as in a URL, or in HTTP Basic credentials. A key of fewer than [`SEARCHABLE`] characters must stand apart from letters,
+//! digits, `-` and `_` to be taken for one, since it could be part of an innocent word.
 //!
 //! Virtual keys join here with the key store; today the master key is the only one.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine, alphabet};
 use memchr::memmem;
 
 use crate::secret::Secret;
@@ -47,37 +48,68 @@ impl Keyring {
         self.master.as_ref().filter(|master| master.matches(token)).map(|_| Principal::Master)
     }
 
-    /// Whether `value` holds a known key: as itself, as a word, inside HTTP Basic credentials, or as part of longer text.
+    /// Whether `value` holds a known key.
     pub fn occurs_in(&self, value: &[u8]) -> bool {
         let Some(master) = &self.master else { return false };
         let key = master.expose().as_bytes();
-        // Most values are shorter than a key; Basic credentials that hold one are longer.
+        // Most values are shorter than a key; whatever encodes one is longer.
         if value.len() < key.len() {
             return false;
         }
-        let found = |text: &[u8]| {
-            if key.len() >= SEARCHABLE {
-                memmem::find(text, key).is_some()
-            } else {
-                master.matches(text) || text.split(|byte| is_separator(*byte)).any(|word| master.matches(word))
-            }
-        };
-        found(value) || basic(value).is_some_and(|pair| found(&pair))
+        stands_in(key, value)
+            || (memchr::memchr(b'%', value).is_some() && stands_in(key, &unescaped(value)))
+            || basic(value).is_some_and(|pair| stands_in(key, &pair))
     }
 }
 
-fn is_separator(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || matches!(byte, b',' | b';' | b'=' | b'"' | b':' | b'&')
+/// Whether `key` stands in `text`.
+fn stands_in(key: &[u8], text: &[u8]) -> bool {
+    let part_of_word =
+        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte));
+    memmem::find_iter(text, key).any(|at| {
+        let before = at.checked_sub(1).and_then(|before| text.get(before));
+        key.len() >= SEARCHABLE || (!part_of_word(before) && !part_of_word(text.get(at + key.len())))
+    })
 }
 
-/// The decoded pair of `Basic …` (RFC 7617).
+/// The text with its `%XX` decoded; broken escapes stand for themselves.
+fn unescaped(text: &[u8]) -> Vec<u8> {
+    let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        match (byte, digit(text.get(at + 1)), digit(text.get(at + 2))) {
+            (b'%', Some(high), Some(low)) => {
+                out.push(high << 4 | low);
+                at += 3;
+            }
+            _ => {
+                out.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+/// The decoded pair of `Basic …` (RFC 7617), in either alphabet, padded or not, as lenient readers take it.
 pub(super) fn basic(value: &[u8]) -> Option<Vec<u8>> {
+    const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
     let (scheme, token) = super::credential::scheme(value)?;
-    if scheme.eq_ignore_ascii_case(b"basic") { STANDARD.decode(token).ok() } else { None }
+    if !scheme.eq_ignore_ascii_case(b"basic") {
+        return None;
+    }
+    [alphabet::STANDARD, alphabet::URL_SAFE]
+        .iter()
+        .find_map(|alphabet| GeneralPurpose::new(alphabet, LENIENT).decode(token).ok())
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
     use super::*;
 
     #[test]
@@ -94,6 +126,12 @@ mod tests {
             ("sk-1234", "sk-12345", false),
             ("sk-1234", "Bearer sk-1234", true),
             ("sk-1234", "k=sk-1234;x=1", true),
+            ("sk-1234", "[sk-1234]", true),
+            ("sk-1234", "http://a/sk-1234#x", true),
+            ("sk-1234", "http://a/?k=(sk%2D1234)", true),
+            ("sk-1234", "task-1234", false),
+            ("sk-1234", "sk-1234-5", false),
+            ("sk-0123456789", &format!("Basic {}", URL_SAFE_NO_PAD.encode("sk-0123456789:?>")), true),
         ] {
             assert_eq!(Keyring::new(Some(Secret::new(key))).occurs_in(value.as_bytes()), expected, "{key} in {value}");
         }

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::{StatusCode, Version};
 use pingora::http::RequestHeader;
-use pingora::prelude::Session;
 use serde::Serialize;
 
 use super::ctx::RequestCtx;
@@ -25,20 +24,20 @@ pub enum Format {
     Text,
 }
 
-/// Writes the line of a finished request.
-pub(super) fn write(format: Format, session: &Session, ctx: &RequestCtx) {
-    let path = match &ctx.admission {
-        Some(admission) => admission.path.clone(),
-        None => refused_path(session.req_header().raw_path()),
-    };
-    match format {
+/// Writes the line of a finished request. `refused`: the path of one that was not admitted.
+pub(super) fn write(ctx: &RequestCtx, refused: &str) {
+    let path = ctx.admission.as_ref().map_or(refused, |admission| &admission.path);
+    // LiteLLM's own calls carry keys in their paths.
+    let hidden = ctx.snapshot.keyring.occurs_in(path.as_bytes());
+    let path = if hidden { "(a path with a key in it)".into() } else { neutralized(path) };
+    match ctx.format {
         Format::Text => logger::access(|out| text(out, &path, ctx)),
         Format::Json => logger::access(|out| object(out, &path, ctx)),
     }
 }
 
 /// The path of a request that was not admitted: what stands before the query, as far as it can be shown.
-fn refused_path(target: &[u8]) -> String {
+pub(super) fn refused_path(target: &[u8]) -> String {
     let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
     String::from_utf8_lossy(path.get(..path.len().min(1024)).unwrap_or_default()).into_owned()
 }
@@ -51,7 +50,7 @@ fn text(out: &mut Vec<u8>, path: &str, ctx: &RequestCtx) {
         out,
         "{client} - \"{} {} {}\" {} {reason}",
         record.method,
-        neutralized(path),
+        path,
         version(record.version),
         record.status,
     );

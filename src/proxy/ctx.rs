@@ -5,10 +5,12 @@
 use std::sync::Arc;
 
 use super::Served;
+use super::access_log::{self, Format};
 use super::record::RequestRecord;
 use crate::admit::{Admission, Refusal};
 use crate::rejection::{Dialect, Rejection};
 use crate::resolve::Addresses;
+use crate::silence::Silence;
 use crate::snapshot::{Lead, Member, Snapshot};
 
 /// The state of one request.
@@ -27,6 +29,15 @@ pub struct RequestCtx {
     pub(super) attempt: Attempt,
     /// How many attempts were made before it.
     pub(super) attempts: usize,
+    /// Which of the upstream's addresses the attempt goes to.
+    pub(super) address: usize,
+    /// Whether the attempt wants a connection of its own, after a pooled one was stale.
+    pub(super) fresh: bool,
+    /// The clock of the client's connection; none over HTTP/2.
+    pub(super) silence: Option<Arc<Silence>>,
+    /// How the access line is written, and whether it has been.
+    pub(super) format: Format,
+    pub(super) logged: bool,
     /// The upstream's addresses, resolved once for all attempts.
     pub(super) addresses: Option<Addresses>,
     #[expect(dead_code, reason = "held for its drop")]
@@ -43,7 +54,7 @@ pub(super) struct Attempt {
 }
 
 impl RequestCtx {
-    pub(super) fn new(snapshot: Arc<Snapshot>, served: Served) -> Self {
+    pub(super) fn new(snapshot: Arc<Snapshot>, served: Served, format: Format) -> Self {
         Self {
             snapshot,
             record: RequestRecord::begin(),
@@ -52,6 +63,11 @@ impl RequestCtx {
             rejection: None,
             attempt: Attempt::default(),
             attempts: 0,
+            address: 0,
+            fresh: false,
+            silence: None,
+            format,
+            logged: false,
             addresses: None,
             served,
         }
@@ -70,11 +86,31 @@ impl RequestCtx {
         self.rejection = Some(refusal.rejection.clone());
     }
 
+    /// The request has been sent whole: from now on the upstream's silence counts.
+    pub(super) fn await_upstream(&self) {
+        if let (Some(silence), Some(member)) = (&self.silence, self.member()) {
+            silence.start(member.silence);
+        }
+    }
+
     /// The upstream of this attempt. None for a request that was never admitted to one.
     pub(super) fn member(&self) -> Option<&Member> {
         match &self.admission.as_ref()?.route.lead {
             Lead::Group(group) => Some(group.pick()),
             Lead::Adapter => None,
+        }
+    }
+}
+
+/// A request whose client left while nobody was listening is dropped in the middle; it has a line all the same.
+impl Drop for RequestCtx {
+    fn drop(&mut self) {
+        if let Some(silence) = &self.silence {
+            silence.end();
+        }
+        if !self.logged && self.admission.is_some() {
+            self.record.abandoned();
+            access_log::write(self, "");
         }
     }
 }

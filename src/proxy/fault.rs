@@ -2,11 +2,10 @@
 //!
 //! The law of retries: what provably was not processed is repeated for any method (no connection, HTTP/2 REFUSED_STREAM and
 //! GOAWAY); an idempotent request also when a pooled connection turned out dead before a byte came back; another only with
-//! `retry_non_idempotent`. Never after a byte of an answer, never when the body cannot be sent again, never more often than
-//! the upstream has addresses, and one more.
+//! `retry_non_idempotent`. Never after a byte of an answer, never when the body cannot be sent again, and once at most.
 
 use pingora::prelude::{Error, Session};
-use pingora::{ErrorSource, ErrorType};
+use pingora::{ErrorSource, ErrorType, RetryType};
 
 use super::ctx::RequestCtx;
 use crate::rejection::{Rejection, UpstreamFault};
@@ -22,41 +21,51 @@ pub(super) fn rejected(ctx: &mut RequestCtx, rejection: Rejection) -> Box<Error>
 pub(super) fn while_connecting(ctx: &mut RequestCtx, mut error: Box<Error>) -> Box<Error> {
     let addresses = ctx.addresses.as_ref().map_or(0, |addresses| addresses.len());
     ctx.attempts += 1;
-    error.set_retry(ctx.attempts < addresses);
+    ctx.address += 1;
+    error.set_retry(ctx.address < addresses);
     error
 }
 
-/// A connection was made and something went wrong on it.
+/// A connection was made and something went wrong on it. What is sent again goes to the same address, on a connection of
+/// its own: another pooled one could be as stale.
 pub(super) fn while_proxying(
     session: &Session,
     ctx: &mut RequestCtx,
     mut error: Box<Error>,
     reused: bool,
 ) -> Box<Error> {
-    let addresses = ctx.addresses.as_ref().map_or(0, |addresses| addresses.len());
     ctx.attempts += 1;
     let repeatable = session.response_written().is_none()
         && !session.as_ref().retry_buffer_truncated()
-        && ctx.attempts <= addresses
+        && !ctx.fresh
         && ctx.rejection.is_none();
     // Only proof of not having been processed makes Pingora decide for itself.
-    let unprocessed = matches!(error.etype(), ErrorType::H2Error | ErrorType::H2Downgrade) && error_decided(&error);
+    let unprocessed = matches!(error.etype(), ErrorType::H2Error | ErrorType::H2Downgrade)
+        && matches!(error.retry, RetryType::Decided(true));
     error.retry.decide_reuse(reused);
-    let stale = reused && error.retry();
+    let stale = reused && error.retry() && !has_begun_to_answer(&error);
     let idempotent = session.req_header().method.is_idempotent();
     let wanted = idempotent || ctx.member().is_some_and(|member| member.retry_non_idempotent);
-    error.set_retry(repeatable && (unprocessed || (stale && wanted)));
+    let again = repeatable && (unprocessed || (stale && wanted));
+    ctx.fresh |= again;
+    error.set_retry(again);
     error
 }
 
-fn error_decided(error: &Error) -> bool {
-    matches!(error.retry, pingora::RetryType::Decided(true))
+/// Pingora's words when a connection ended within a head that it had begun to read.
+fn has_begun_to_answer(error: &Error) -> bool {
+    const READ: &str = "bytes already read: ";
+    let text = error.to_string();
+    text.split_once(READ).is_some_and(|(_, count)| !count.starts_with('0'))
 }
 
 /// What an error means for the client. None: the client is gone, and nobody is left to answer.
 pub(super) fn reading(error: &Error, ctx: &RequestCtx) -> Option<Rejection> {
     if let Some(rejection) = &ctx.rejection {
         return Some(rejection.clone());
+    }
+    if ctx.silence.as_ref().is_some_and(|silence| silence.is_over()) {
+        return Some(Rejection::UpstreamTimeout);
     }
     let rejection = match error.esource() {
         ErrorSource::Downstream => match error.etype() {

@@ -4,8 +4,8 @@
 //! injected here; a configured field stands exactly once; a known key is in no field that is sent on. On the way back status,
 //! body and fields stay as the upstream gave them, but for what speaks for a connection or in Tollgate's name.
 
-use http::Version;
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::Result;
 use smallvec::SmallVec;
@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use super::ctx::RequestCtx;
 use super::fault;
 use crate::header::{is_withheld, nominated, passed_name};
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, UpstreamFault};
 
 /// The header that leads from an answer to its log line.
 pub(super) const CALL_ID: &str = "x-litellm-call-id";
@@ -51,7 +51,7 @@ pub(super) fn request(request: &mut RequestHeader, ctx: &mut RequestCtx) -> Resu
     let path = admission.path_and_query(member, &ctx.snapshot);
     request.set_raw_path(&path)?;
     request.insert_header(header::HOST, member.target.authority.as_str())?;
-    request.append_header(header::VIA, via(request.version, &ctx.snapshot.pseudonym))?;
+    request.append_header(header::VIA, via(ctx.record.version, &ctx.snapshot.pseudonym))?;
     for header in plan.configured() {
         request.insert_header(header.written.clone(), header.value.clone())?;
     }
@@ -64,6 +64,14 @@ fn via(version: Version, pseudonym: &str) -> String {
     format!("{received} {pseudonym}")
 }
 
+/// Removes from trailers what is removed from heads.
+pub(super) fn trailers(trailers: &mut HeaderMap) {
+    let removed: SmallVec<[HeaderName; 4]> = trailers.keys().filter(|name| is_withheld(name)).cloned().collect();
+    for name in removed {
+        trailers.remove(name);
+    }
+}
+
 /// Rewrites the upstream's answer for the client.
 pub(super) fn response(request: &RequestHeader, response: &mut ResponseHeader, ctx: &mut RequestCtx) -> Result<()> {
     let mut removed: SmallVec<[HeaderName; 8]> = SmallVec::new();
@@ -71,6 +79,10 @@ pub(super) fn response(request: &RequestHeader, response: &mut ResponseHeader, c
     removed.extend(response.headers.get_all(header::CONNECTION).iter().flat_map(nominated));
     for name in &removed {
         response.remove_header(name);
+    }
+    // Nothing was asked to switch to: what follows would not be HTTP.
+    if response.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(fault::rejected(ctx, Rejection::UpstreamFailed(UpstreamFault::Protocol)));
     }
     if response.status.is_informational() {
         return Ok(());

@@ -20,18 +20,20 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header;
+use http::Version;
+use http::header::{self, HeaderMap};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, HttpPeer, ProxyHttp, Result, Session};
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyWarnLogContext};
 
 pub use access_log::Format;
-use ctx::RequestCtx;
+use ctx::{Attempt, RequestCtx};
 
 use crate::admit::{self, Head, Step};
 use crate::rejection::Rejection;
 use crate::resolve::Resolver;
+use crate::silence::{Silence, Watched};
 use crate::snapshot::Snapshot;
 
 /// Seconds that an idle keep-alive connection is kept.
@@ -85,12 +87,18 @@ impl EdgeProxy {
     }
 }
 
+/// The clock of the client's connection. HTTP/2 has none: its connection carries many requests.
+fn silence(session: &Session) -> Option<Arc<Silence>> {
+    let stream = session.downstream_session.stream()?;
+    (**stream).as_any().downcast_ref::<Watched>().map(|watched| Arc::clone(watched.silence()))
+}
+
 #[async_trait]
 impl ProxyHttp for EdgeProxy {
     type CTX = RequestCtx;
 
     fn new_ctx(&self) -> RequestCtx {
-        RequestCtx::new(self.snapshot.load_full(), self.in_flight.begin())
+        RequestCtx::new(self.snapshot.load_full(), self.in_flight.begin(), self.format)
     }
 
     /// Bodies pass as they are: Pingora's compression module has no place here.
@@ -102,6 +110,14 @@ impl ProxyHttp for EdgeProxy {
             session.downstream_session.set_keepalive(Some(KEEP_ALIVE));
         }
         ctx.record.read(session);
+        ctx.silence = silence(session);
+        if let Some(silence) = &ctx.silence {
+            silence.begin();
+        }
+        // RFC 9110 section 15.2: HTTP/1.0 knows no interim answers.
+        if session.req_header().version == Version::HTTP_10 {
+            session.downstream_session.set_ignore_info_resp(true);
+        }
         Ok(())
     }
 
@@ -116,7 +132,8 @@ impl ProxyHttp for EdgeProxy {
         match admit::step(&ctx.snapshot, head) {
             Step::Admit(admission) => {
                 ctx.admitted(admission);
-                if session.req_header().headers.contains_key(header::EXPECT) {
+                let header = session.req_header();
+                if header.version != Version::HTTP_10 && header.headers.contains_key(header::EXPECT) {
                     session.downstream_session.write_continue_response().await?;
                 }
                 Ok(false)
@@ -130,7 +147,8 @@ impl ProxyHttp for EdgeProxy {
         }
     }
 
-    async fn upstream_peer(&self, _: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
+        ctx.attempt = Attempt { body_done: session.is_body_empty(), ..Attempt::default() };
         peer::pick(&self.resolver, ctx).await
     }
 
@@ -157,6 +175,9 @@ impl ProxyHttp for EdgeProxy {
         if self.detailed {
             access_log::detail(request, ctx);
         }
+        if ctx.attempt.body_done {
+            ctx.await_upstream();
+        }
         Ok(())
     }
 
@@ -167,8 +188,16 @@ impl ProxyHttp for EdgeProxy {
         end: bool,
         ctx: &mut RequestCtx,
     ) -> Result<()> {
+        // Pingora writes an empty last piece as a last chunk of its own, and then another: the second would be read as the
+        // beginning of the next request on the pooled connection.
+        if end && body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
         ctx.attempt.body_bytes += body.as_ref().map_or(0, |body| body.len() as u64);
-        ctx.attempt.body_done |= end;
+        if end && !ctx.attempt.body_done {
+            ctx.attempt.body_done = true;
+            ctx.await_upstream();
+        }
         match ctx.snapshot.request_bytes {
             Some(most) if ctx.attempt.body_bytes > most => Err(fault::rejected(ctx, Rejection::BodyTooLarge(most))),
             _ => Ok(()),
@@ -192,6 +221,19 @@ impl ProxyHttp for EdgeProxy {
         ctx: &mut RequestCtx,
     ) -> Result<Option<Duration>> {
         ctx.record.body(body.as_ref().map_or(0, Bytes::len));
+        if let Some(silence) = &ctx.silence {
+            silence.touch();
+        }
+        Ok(None)
+    }
+
+    async fn response_trailer_filter(
+        &self,
+        _: &mut Session,
+        trailers: &mut HeaderMap,
+        _: &mut RequestCtx,
+    ) -> Result<Option<Bytes>> {
+        forward::trailers(trailers);
         Ok(None)
     }
 
@@ -225,6 +267,10 @@ impl ProxyHttp for EdgeProxy {
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut RequestCtx) {
         ctx.record.finish(session, Instant::now());
-        access_log::write(self.format, session, ctx);
+        ctx.logged = true;
+        match ctx.admission {
+            Some(_) => access_log::write(ctx, ""),
+            None => access_log::write(ctx, &access_log::refused_path(session.req_header().raw_path())),
+        }
     }
 }

@@ -10,7 +10,7 @@ use pingora::prelude::{Error, HttpPeer, Result};
 use pingora::protocols::ALPN;
 use pingora::upstreams::peer::HttpUpstreamRequestPolicy;
 
-use super::ctx::{Attempt, RequestCtx};
+use super::ctx::RequestCtx;
 use super::fault;
 use crate::rejection::{Rejection, UpstreamFault};
 use crate::resolve::{Addresses, Resolver};
@@ -26,14 +26,13 @@ const H2_CONNECTION_WINDOW: u32 = 8 << 20;
 
 /// The peer of the next attempt.
 pub(super) async fn pick(resolver: &Arc<Resolver>, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
-    ctx.attempt = Attempt::default();
     let addresses = match ctx.addresses.clone() {
         Some(addresses) => addresses,
         None => resolve(resolver, ctx).await?,
     };
     ctx.addresses = Some(addresses.clone());
     let Some(member) = ctx.member() else { return Err(fault::rejected(ctx, Rejection::Internal)) };
-    let Some(address) = addresses.get(ctx.attempts) else { return Err(fault::rejected(ctx, Rejection::Internal)) };
+    let Some(address) = addresses.get(ctx.address) else { return Err(fault::rejected(ctx, Rejection::Internal)) };
     if address::is_metadata(address.ip()) && !member.allow_metadata {
         ctx.record.note("the upstream's name leads to a metadata address, and allow_metadata is not set");
         return Err(fault::rejected(ctx, Rejection::UpstreamFailed(UpstreamFault::Resolve)));
@@ -64,12 +63,18 @@ fn peer(member: &Member, address: std::net::SocketAddr, ctx: &RequestCtx) -> Htt
     options.alpn = if target.tls { ALPN::H2H1 } else { ALPN::H1 };
     options.connection_timeout = Some(ctx.snapshot.connect);
     options.total_connection_timeout = Some(ctx.snapshot.connect * 2);
-    options.read_timeout = Some(member.silence);
+    // Over HTTP/1 the client's connection has a better clock.
+    options.read_timeout = ctx.silence.is_none().then_some(member.silence);
     options.write_timeout = Some(member.silence);
     options.idle_timeout = Some(ctx.snapshot.idle);
     options.max_h2_streams = H2_STREAMS;
     options.h2_stream_window_size = Some(H2_STREAM_WINDOW);
     options.h2_connection_window_size = Some(H2_CONNECTION_WINDOW);
+    if ctx.fresh {
+        // A key of its own shares no connection, and none is left behind under it.
+        peer.group_key = uuid::Uuid::new_v4().as_u64_pair().0;
+        options.idle_timeout = Some(std::time::Duration::ZERO);
+    }
     options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
     peer
 }

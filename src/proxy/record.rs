@@ -15,6 +15,8 @@ use crate::auth::Principal;
 use crate::rejection::Rejection;
 use crate::snapshot::Route;
 
+/// The status nginx has taught operators to look for.
+const CLIENT_GONE: u16 = 499;
 /// The longest call id that a client may choose.
 const MOST_CALL_ID: usize = 128;
 
@@ -96,9 +98,7 @@ impl RequestRecord {
     pub(super) fn failed(&mut self, error: &Error, rejection: Option<&Rejection>) {
         self.broken = self.status != 0;
         self.client_gone = rejection.is_none();
-        if self.note.is_none() {
-            self.note = Some(error.to_string());
-        }
+        self.note.get_or_insert_with(|| described(error));
     }
 
     pub(super) fn finish(&mut self, session: &Session, now: Instant) {
@@ -106,14 +106,35 @@ impl RequestRecord {
         if self.status == 0 {
             self.status = session.response_written().map_or(0, |header| header.status.as_u16());
         }
-        // 499 is what nginx has taught operators to look for.
         if self.client_gone && self.status == 0 {
-            self.status = 499;
+            self.status = CLIENT_GONE;
         }
+    }
+
+    /// The request was dropped before its end: the client has left, or the proxy has failed.
+    pub(super) fn abandoned(&mut self) {
+        self.ended = Some(Instant::now());
+        self.broken = self.status != 0;
+        self.client_gone = true;
+        if self.status == 0 {
+            self.status = CLIENT_GONE;
+        }
+        let why = if std::thread::panicking() { "the proxy failed" } else { "the client left" };
+        self.note.get_or_insert_with(|| why.to_owned());
     }
 
     pub(super) fn took(&self) -> Duration {
         self.ended.unwrap_or_else(Instant::now).duration_since(self.begun)
+    }
+}
+
+/// What went wrong, without what the other side sent: Pingora puts heads it cannot read into its messages.
+fn described(error: &Error) -> String {
+    let (source, kind) = (error.esource().as_str(), error.etype().as_str());
+    let cause = error.root_cause();
+    match cause.downcast_ref::<Error>() {
+        Some(_) => format!("{source} {kind}"),
+        None => format!("{source} {kind}: {cause}"),
     }
 }
 

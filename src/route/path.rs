@@ -179,7 +179,8 @@ pub(super) fn canonicalize(raw: &[u8], out: &mut Vec<u8>) -> Result<(), PathErro
             Atom::Broken => return Err(PathError::BadEncoding),
         }
     }
-    if decoded.windows(2).any(|pair| matches!(pair, [0xc0 | 0xc1, 0x80..=0xbf])) {
+    let overlong = |pair: &[u8]| matches!(pair, [0xc0 | 0xc1, 0x80..=0xbf] | [0xe0, 0x80..=0x9f] | [0xf0, 0x80..=0x8f]);
+    if decoded.windows(2).any(overlong) {
         return Err(PathError::BadEncoding);
     }
     refuse_dots(&decoded)
@@ -324,7 +325,7 @@ mod tests {
         for raw in ["/a%00", "/a%0d%0aX: 1", "/a%7f", "/a\tb", "/a\u{1}"] {
             assert_eq!(canon(raw), Err(PathError::ControlOctet), "{raw:?}");
         }
-        for raw in ["/a%", "/a%2", "/a%zz", "/%c0%ae%c0%ae/x"] {
+        for raw in ["/a%", "/a%2", "/a%zz", "/%c0%ae%c0%ae/x", "/%e0%80%ae/x", "/%f0%80%80%ae/x"] {
             assert_eq!(canon(raw), Err(PathError::BadEncoding), "{raw}");
         }
         assert!(matches!(RequestPath::parse(b"/v1/\xc0\xae\xc0\xae/x"), Err(PathError::BadEncoding)));

@@ -5,9 +5,10 @@
 //! considered: a route that does not serve the method leaves the path to the next best, and 405 is the answer only when none
 //! serves it.
 //!
-//! How: the hash of a path's first n segments is folded from the segments' own hashes. Literal routes are one look-up for
-//! each n. Templates are grouped by their length and first segment, where that is literal, behind a bit filter that most
-//! paths do not pass; in a group one look-up for each *shape*: which segments are names, how long their fixed ends are.
+//! How: the first segment leads to a *branch*, which knows at which lengths it has routes, so that a path pays for the
+//! lengths its own branch has and for nothing else. In a branch literal routes are one look-up for each of those lengths;
+//! templates one for each *shape*: which segments are names, how long their fixed ends are. Hashes of the first n segments
+//! are folded from the segments' own.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -24,12 +25,19 @@ use super::pattern::{Part, Pattern, ends_hash};
 #[derive(Debug)]
 pub struct Table<T> {
     entries: Vec<Entry<T>>,
+    /// Routes that begin with a literal segment, by its hash.
+    branches: HashMap<u64, Branch, BuildHasherDefault<Hashed>>,
+    /// Routes that begin with a name, and `/`.
+    trunk: Branch,
+}
+
+/// Routes that are looked for together.
+#[derive(Debug, Default)]
+struct Branch {
+    lengths: Lengths,
     literals: Index,
-    /// Templates that begin with a literal segment, by it and their length.
-    anchored: HashMap<u64, Shapes, BuildHasherDefault<Hashed>>,
-    anchors: Filter,
-    /// Templates that begin with a name, by their length.
-    floating: HashMap<usize, Shapes>,
+    /// By length; few.
+    templates: SmallVec<[(usize, Shapes); 1]>,
 }
 
 #[derive(Debug)]
@@ -84,13 +92,7 @@ pub enum Found<'t, T> {
 impl<T> Table<T> {
     /// Builds the table. All conflicts are returned, not only the first.
     pub fn build(entries: impl IntoIterator<Item = (Pattern, Methods, T)>) -> Result<Self, Vec<Conflict>> {
-        let mut table = Self {
-            entries: Vec::new(),
-            literals: Index::default(),
-            anchored: HashMap::default(),
-            anchors: Filter::default(),
-            floating: HashMap::new(),
-        };
+        let mut table = Self { entries: Vec::new(), branches: HashMap::default(), trunk: Branch::default() };
         let mut conflicts = Vec::new();
         for (position, (pattern, methods, value)) in entries.into_iter().enumerate() {
             let number = u32::try_from(position).unwrap_or(u32::MAX);
@@ -107,7 +109,6 @@ impl<T> Table<T> {
             table.bucket(&pattern).push(number);
             table.entries.push(Entry { pattern, methods, value });
         }
-        table.anchors = Filter::over(table.anchored.keys().copied());
         if conflicts.is_empty() { Ok(table) } else { Err(conflicts) }
     }
 
@@ -115,14 +116,23 @@ impl<T> Table<T> {
     fn bucket(&mut self, pattern: &Pattern) -> &mut SmallVec<[u32; 2]> {
         let hash = pattern.parts().iter().fold(SEED, |hash, part| fold(hash, part.hash()));
         let parts: Vec<ShapePart> = pattern.parts().iter().map(ShapePart::of).collect();
-        if parts.iter().all(|part| *part == ShapePart::Literal) {
-            return self.literals.entry(hash).or_default();
-        }
-        let shapes = match pattern.parts().first() {
-            Some(first @ Part::Literal(_)) => self.anchored.entry(anchor(parts.len(), first.hash())).or_default(),
-            _ => self.floating.entry(parts.len()).or_default(),
+        let branch = match pattern.parts().first() {
+            Some(first @ Part::Literal(_)) => self.branches.entry(first.hash()).or_default(),
+            _ => &mut self.trunk,
         };
-        shapes.entry(parts).or_default().entry(hash).or_default()
+        branch.lengths.add(parts.len());
+        if parts.iter().all(|part| *part == ShapePart::Literal) {
+            return branch.literals.entry(hash).or_default();
+        }
+        if !branch.templates.iter().any(|(length, _)| *length == parts.len()) {
+            branch.templates.push((parts.len(), Shapes::new()));
+        }
+        let shapes = branch.templates.iter_mut().find(|(length, _)| *length == parts.len()).map(|(_, shapes)| shapes);
+        match shapes {
+            Some(shapes) => shapes.entry(parts).or_default().entry(hash).or_default(),
+            // It has just been pushed; were it not, literals are where a look-up would miss it harmlessly.
+            None => branch.literals.entry(hash).or_default(),
+        }
     }
 
     /// Finds the route for `path` and `method`.
@@ -135,24 +145,19 @@ impl<T> Table<T> {
             hash = fold(hash, path.hash(index));
             hashes.push(hash);
         }
-        // Length n first serves the path itself, then everything below a prefix of n segments.
-        for count in (0..hashes.len()).rev() {
+        let branch = if path.is_empty() { None } else { self.branches.get(&path.hash(0)) };
+        // A literal beginning beats a name at every length, and a longer route beats a shorter one.
+        for (count, hash) in hashes.iter().enumerate().rev() {
             let whole = count + 1 == hashes.len();
-            let literal = hashes.get(count).and_then(|hash| self.literals.get(hash));
-            let templates = self.anchored_at(count, path).into_iter().chain(self.floating.get(&count)).flatten();
-            let buckets = literal.into_iter().chain(templates.filter_map(|(shape, index)| bucket(shape, index, path)));
-            for bucket in buckets {
-                if let Some(found) = self.pick(bucket, path, method, count, whole, &mut others) {
-                    return Found::Route(found);
+            for branch in branch.into_iter().chain([&self.trunk]).filter(|branch| branch.lengths.has(count)) {
+                for bucket in branch.buckets(count, *hash, path) {
+                    if let Some(found) = self.pick(bucket, path, method, count, whole, &mut others) {
+                        return Found::Route(found);
+                    }
                 }
             }
         }
         if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others) }
-    }
-
-    fn anchored_at(&self, count: usize, path: &RequestPath<'_>) -> Option<&Shapes> {
-        let key = anchor(count, path.hash(0));
-        if count > 0 && self.anchors.may_hold(key) { self.anchored.get(&key) } else { None }
     }
 
     fn pick<'t>(
@@ -201,6 +206,35 @@ fn same_paths(one: &Pattern, other: &Pattern) -> bool {
     one.len() == other.len() && one.parts().iter().zip(other.parts()).all(|(one, other)| same(one, other))
 }
 
+impl Branch {
+    /// The buckets of routes of `count` segments that may serve `path`, most specific first. `hash`: of those segments.
+    fn buckets<'t>(
+        &'t self,
+        count: usize,
+        hash: u64,
+        path: &'t RequestPath<'_>,
+    ) -> impl Iterator<Item = &'t SmallVec<[u32; 2]>> {
+        let templates =
+            self.templates.iter().filter(move |(length, _)| *length == count).flat_map(|(_, shapes)| shapes);
+        let templates = templates.filter_map(|(shape, index)| bucket(shape, index, path));
+        self.literals.get(&hash).into_iter().chain(templates)
+    }
+}
+
+/// A set of lengths; those from 127 on share a place.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lengths(u128);
+
+impl Lengths {
+    fn add(&mut self, length: usize) {
+        self.0 |= 1 << length.min(127);
+    }
+
+    fn has(self, length: usize) -> bool {
+        self.0 >> length.min(127) & 1 == 1
+    }
+}
+
 /// The bucket that `path` would fall into, as a path of this shape.
 fn bucket<'t>(shape: &[ShapePart], index: &'t Index, path: &RequestPath<'_>) -> Option<&'t SmallVec<[u32; 2]>> {
     let mut hash = SEED;
@@ -233,45 +267,9 @@ impl ShapePart {
 /// The hash of no segments.
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The group of templates of `count` segments that begin with the literal of hash `first`.
-fn anchor(count: usize, first: u64) -> u64 {
-    fold(count as u64, first)
-}
-
-/// Adds one segment's hash. Multiplying spreads it over all bits, which the index and the filter read from both ends.
+/// Adds one segment's hash. Multiplying spreads it over all bits, which the index reads from both ends.
 fn fold(hash: u64, segment: u64) -> u64 {
     (hash.rotate_left(5) ^ segment).wrapping_mul(0xff51_afd7_ed55_8ccd)
-}
-
-/// A bit for each of sixteen hashes an entry would fill: it answers "surely not" without touching the index.
-#[derive(Debug, Default)]
-struct Filter {
-    bits: Vec<u64>,
-    shift: u32,
-}
-
-impl Filter {
-    fn over(hashes: impl ExactSizeIterator<Item = u64>) -> Self {
-        let words = (hashes.len() / 4).next_power_of_two().max(1);
-        let mut filter = Self { bits: vec![0; words], shift: 64 - (words.trailing_zeros() + 6) };
-        for hash in hashes {
-            let (word, bit) = filter.place(hash);
-            if let Some(bits) = filter.bits.get_mut(word) {
-                *bits |= bit;
-            }
-        }
-        filter
-    }
-
-    fn place(&self, hash: u64) -> (usize, u64) {
-        let place = hash >> self.shift;
-        ((place >> 6) as usize, 1 << (place & 63))
-    }
-
-    fn may_hold(&self, hash: u64) -> bool {
-        let (word, bit) = self.place(hash);
-        self.bits.get(word).is_some_and(|bits| bits & bit != 0)
-    }
 }
 
 /// A hasher for keys that are hashes already.

@@ -13,7 +13,7 @@ fn ask(places: &KeyPlaces, lines: &[(&'static str, &str)], path: &str, query: &s
         headers.append(*name, HeaderValue::from_str(value).expect("value"));
     }
     let keyring = Keyring::new(Some(Secret::new("sk-master-0123456789")));
-    places.authenticate(&headers, path.as_bytes(), Some(query.as_bytes()), &keyring)
+    places.authenticate(&headers, path.as_bytes(), Some(query.as_bytes()), &keyring, false)
 }
 
 fn basic_line(user: &str, password: &str) -> String {
@@ -72,6 +72,8 @@ fn one_decides_and_doubles_are_refused() {
     assert_eq!(ask(&places, &beside, "/", ""), Ok(Principal::Master));
     let twice = [("authorization", bearer.as_str()), ("authorization", "Bearer own")];
     assert_eq!(ask(&places, &twice, "/", ""), Err(AuthFault::Repeated));
+    let own = [("authorization", "Bearer a"), ("authorization", "Bearer b"), ("x-api-key", KEY)];
+    assert_eq!(ask(&places, &own, "/", ""), Err(AuthFault::Repeated));
     let same = [("authorization", bearer.as_str()), ("x-api-key", KEY)];
     assert_eq!(ask(&places, &same, "/", ""), Ok(Principal::Master));
 }

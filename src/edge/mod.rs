@@ -3,8 +3,9 @@
 //! The law: no more is read than tells the two apart, so that a request shorter than HTTP/2's preface never waits for bytes
 //! that do not come; a connection that says nothing is closed.
 //!
-//! It does not judge framing: Pingora parses heads and bodies.
+//! `gone` sees a client leave while nobody reads from it. It does not judge framing: Pingora parses heads and bodies.
 
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ use pingora::server::ShutdownWatch;
 use tokio::io::AsyncReadExt;
 
 use crate::proxy::EdgeProxy;
+use crate::silence::Watched;
+
+mod gone;
 
 /// What an HTTP/2 client says first.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -37,22 +41,31 @@ impl Edge {
         let mut options = HttpServerOptions::default();
         options.h2c = true;
         options.h2_idle_timeout = Some(H2_IDLE);
+        // CONNECT is refused by admission like every method that is not served, with `Allow` and a log line.
+        options.allow_connect_method_proxying = true;
         proxy.server_options = Some(options);
         Self { proxy: Arc::new(proxy) }
     }
 
-    /// Request after request on one HTTP/1 connection.
-    async fn http1(&self, stream: Stream, shutdown: &ShutdownWatch) {
-        let mut session = ServerSession::new_http1(stream);
+    /// Request after request on one HTTP/1 connection, until one of them ends it or the client has left.
+    async fn http1(&self, socket: Box<Socket>, shutdown: &ShutdownWatch) {
+        let descriptor = socket.as_raw_fd();
+        let watched = Watched::new(socket);
+        let silence = Arc::clone(watched.silence());
+        let mut session = ServerSession::new_http1(Box::new(watched));
         // Whether it is kept is decided request by request; a session begins with "no".
         session.set_keepalive((!*shutdown.borrow()).then_some(SILENCE.as_secs()));
-        let mut next = self.proxy.process_new_http(session, shutdown).await;
-        while let Some((stream, settings)) = next.map(|reused| reused.consume()) {
-            let mut session = ServerSession::new_http1(stream);
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = self.proxy.process_new_http(session, shutdown) => next,
+                () = gone::gone(descriptor, &silence) => return,
+            };
+            let Some((stream, settings)) = next.map(|reused| reused.consume()) else { return };
+            session = ServerSession::new_http1(stream);
             if let Some(settings) = settings {
                 settings.apply_to_session(&mut session);
             }
-            next = self.proxy.process_new_http(session, shutdown).await;
         }
     }
 }
