@@ -249,6 +249,22 @@ fn continue_is_said_after_admission() {
 }
 
 #[test]
+fn interim_answers_are_for_those_who_know_them() {
+    let origin = Origin::start(|exchange| {
+        exchange.write("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")?;
+        exchange.ok("fine")
+    });
+    let gate = Gate::routes(&[format!("{{path: /a, target: '{}'}}", origin.url("/"))]);
+    let mut old = Client::connect(gate.port);
+    old.write("POST /a HTTP/1.0\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx").expect("write");
+    assert_eq!(old.head().expect("head").status(), 200, "HTTP/1.0 knows no interim answers");
+    let mut new = Client::connect(gate.port);
+    new.write("GET /a HTTP/1.1\r\nHost: x\r\n\r\n").expect("write");
+    assert_eq!(new.head().expect("head").status(), 103);
+    assert_eq!(send(gate.port, "POST /a HTTP/1.1\nExpect: 200-maybe", b"x").status(), 417);
+}
+
+#[test]
 fn answers_without_a_body_have_none() {
     let origin = Origin::start(|exchange| match exchange.request.target() {
         "/204" => exchange.write("HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n"),

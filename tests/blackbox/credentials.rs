@@ -91,6 +91,8 @@ fn keyed_routes_want_a_key_and_open_ones_do_not_mind() {
         ("/keyed", format!("x-litellm-api-key: other\n{bearer}"), 401),
         ("/keyed", format!("{bearer}\n{bearer}"), 401),
         ("/keyed", format!("Authorization: Bearer own\nx-api-key: {KEY}"), 200),
+        ("/keyed", format!("Authorization: Bearer a\nAuthorization: Bearer b\nx-api-key: {KEY}"), 401),
+        ("/open", "Authorization: Bearer a\nAuthorization: Bearer b".into(), 200),
         ("/keyed", format!("X-Mine: {KEY}"), 401),
         ("/named", format!("X-Mine: {KEY}"), 200),
         ("/named", "X-Nothing: 1".into(), 401),
@@ -120,6 +122,24 @@ fn what_is_not_ours_leaves_under_forward_headers() {
     assert_eq!((seen.one("authorization"), seen.one("x-api-key")), (Some("Bearer own"), Some("own2")));
     assert_eq!(send(gate.port, "POST /open HTTP/1.1\nAuthorization: Bearer own", b"{}").status(), 200);
     assert_eq!(origin.last().one("authorization"), Some("Bearer own"));
+}
+
+#[test]
+fn a_key_in_a_path_is_refused_and_not_logged() {
+    let origin = Origin::plain();
+    let gate = gate(&origin, true);
+    for (path, status) in [
+        (format!("/open/{KEY}"), 400),
+        (format!("/open/x{}", KEY.replace('-', "%2D")), 400),
+        (format!("/key/{KEY}/regenerate"), 404),
+    ] {
+        let answer = send(gate.port, &format!("POST {path} HTTP/1.1"), b"{}");
+        assert_eq!(answer.status(), status, "{path}");
+        assert!(!answer.everything().contains(KEY));
+    }
+    assert_eq!(origin.seen().len(), 0);
+    crate::support::wait_until("three lines are logged", || gate.log().matches("\"call_id\"").count() == 3);
+    assert!(!gate.log().contains(KEY), "{}", gate.log());
 }
 
 #[test]

@@ -167,3 +167,128 @@ fn a_loop_is_stopped_at_the_first_turn() {
     });
     assert_eq!(send(gate.port, "GET /a HTTP/1.1", b"").status(), 508);
 }
+
+#[test]
+fn a_pause_in_an_upload_is_no_upstream_timeout() {
+    let origin = Origin::plain();
+    let gate = Gate::routes(&[format!("{{path: /a, target: '{}', timeout: 0.2}}", origin.url("/"))]);
+    let mut client = Client::connect(gate.port);
+    client.write("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\na").expect("first half");
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    client.write("b").expect("second half");
+    assert_eq!(client.answer("POST").expect("answer").status(), 200);
+    assert_eq!(origin.only().body, b"ab");
+}
+
+#[test]
+fn a_slow_reader_is_no_upstream_timeout() {
+    let origin = Origin::start(|exchange| {
+        exchange.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 64 << 20))?;
+        let block = vec![b'x'; 1 << 20];
+        (0..64).try_for_each(|_| exchange.write(&block))
+    });
+    let gate = Gate::routes(&[format!("{{path: /a, target: '{}', timeout: 0.3}}", origin.url("/"))]);
+    let mut client = Client::connect(gate.port);
+    client.write("GET /a HTTP/1.1\r\nHost: x\r\n\r\n").expect("write");
+    let head = client.head().expect("head");
+    // The client takes nothing for longer than the upstream may be silent.
+    std::thread::sleep(std::time::Duration::from_millis(900));
+    let mut received = 0;
+    head.read_body(&mut client.reader, true, |piece| received += piece.len()).expect("a whole body");
+    assert_eq!(received, 64 << 20);
+}
+
+#[test]
+fn an_unrequested_switch_of_protocols_is_502() {
+    let origin = Origin::start(|exchange| {
+        exchange.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\nraw bytes")
+    });
+    let gate = Gate::routes(&[format!("{{path: /a, target: '{}'}}", origin.url("/"))]);
+    for lines in ["GET /a HTTP/1.1", "GET /a HTTP/1.1\nUpgrade: foo\nConnection: upgrade"] {
+        let answer = send(gate.port, lines, b"");
+        assert_eq!(answer.status(), 502, "{lines}");
+        assert!(!answer.everything().contains("raw bytes"));
+    }
+}
+
+#[test]
+fn what_an_upstream_says_wrongly_is_in_no_log() {
+    for head in [
+        "HTTP/1.1 200 OK\r\nX-Echo: echoed-canary\r\nbad line\r\n\r\n",
+        "echoed-canary HTTP/1.1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nbad name: echoed-canary\r\n\r\n",
+    ] {
+        let origin = Origin::start(move |exchange| exchange.write(head));
+        let gate = Gate::routes(&[format!("{{path: /a, target: '{}'}}", origin.url("/"))]);
+        let answer = send(gate.port, "GET /a HTTP/1.1", b"");
+        assert_eq!(answer.status(), 502, "{head}");
+        wait_until("the line is there", || gate.log().contains("upstream_protocol"));
+        assert!(
+            !gate.log().contains("echoed-canary") && !answer.everything().contains("echoed-canary"),
+            "{}",
+            gate.log()
+        );
+    }
+}
+
+#[test]
+fn a_client_that_leaves_during_a_stalled_upload_is_seen() {
+    let (gone, left) = std::sync::mpsc::channel();
+    let origin = Origin::streaming(move |exchange| {
+        // Takes nothing of the body until it is told that the client has left.
+        left_or_patience(&exchange.request);
+        exchange.wait_gone();
+        gone.send(()).expect("somebody waits");
+        Ok(())
+    });
+    let gate = Gate::routes(&[format!("{{path: /a, target: '{}'}}", origin.url("/"))]);
+    let marker = crate::support::gate::folder().join("left");
+    let mut client = Client::connect(gate.port);
+    client
+        .write(format!(
+            "POST /a HTTP/1.1\r\nHost: x\r\nx-pass-marker: {}\r\nContent-Length: 1000000000\r\n\r\n",
+            marker.display()
+        ))
+        .expect("head");
+    client.stall();
+    // An orderly end would stand behind bytes that nobody takes.
+    client.reset();
+    wait_until("the log says that the client left", || gate.log().contains("\"status\":499"));
+    std::fs::write(&marker, "").expect("marker");
+    left.recv_timeout(crate::support::PATIENCE).expect("the upstream call is cancelled");
+}
+
+fn left_or_patience(request: &crate::support::Message) {
+    let marker = request.one("marker").expect("marker").to_owned();
+    wait_until("the client has left", || std::path::Path::new(&marker).exists());
+}
+
+#[test]
+fn a_client_that_leaves_during_a_connect_frees_its_place() {
+    // A listener whose backlog is full lets connections wait.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("socket");
+    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("bind");
+    socket.listen(0).expect("listen");
+    let full = socket.local_addr().expect("address").as_socket().expect("inet");
+    let mut waiting = Vec::new();
+    while waiting.len() < 8 {
+        match std::net::TcpStream::connect_timeout(&full, std::time::Duration::from_millis(200)) {
+            Ok(stream) => waiting.push(stream),
+            Err(_) => break,
+        }
+    }
+    assert!(waiting.len() < 8, "the backlog fills");
+    let origin = Origin::plain();
+    let text = crate::support::gate::routes(
+        &[format!("{{path: /full, target: 'http://{full}/'}}"), format!("{{path: /a, target: '{}'}}", origin.url("/"))],
+        "tollgate: {timeouts: {connect: 600}}",
+    )
+    .replace("general_settings:\n", "general_settings:\n  global_max_parallel_requests: 1\n");
+    let gate = Gate::start(&text);
+    let mut client = Client::connect(gate.port);
+    client.write("GET /full HTTP/1.1\r\nHost: x\r\n\r\n").expect("write");
+    assert!(client.hears_nothing_for(std::time::Duration::from_millis(300)), "it waits for its connection");
+    assert_eq!(send(gate.port, "GET /a HTTP/1.1", b"").status(), 429);
+    client.close();
+    wait_until("the place is free", || send(gate.port, "GET /a HTTP/1.1", b"").status() == 200);
+}

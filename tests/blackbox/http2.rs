@@ -63,6 +63,7 @@ async fn answer(request: Request<h2::RecvStream>, mut respond: h2::server::SendR
     let _ = stream.send_data(Bytes::from(bytes), false);
     let mut trailers = HeaderMap::new();
     trailers.insert("x-checksum", "42".parse().expect("value"));
+    trailers.insert("x-litellm-response-cost", "99".parse().expect("value"));
     let _ = stream.send_trailers(trailers);
 }
 
@@ -120,6 +121,7 @@ async fn trailers_reach_an_http2_client() {
     assert_eq!(text, b"hello");
     let trailers = stream.trailers().await.expect("trailers").expect("some");
     assert_eq!(trailers["x-checksum"], "42");
+    assert!(!trailers.contains_key("x-litellm-response-cost"));
     let seen = seen.lock().expect("lock");
     let (start, headers, bytes) = &seen[0];
     assert_eq!(start, "POST https://two.test/base/x?q=1");
@@ -170,4 +172,102 @@ fn short_requests_are_not_taken_for_the_preface() {
     post.write("P").expect("one byte that both share");
     let answer = post.ask("UT / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").expect("answer");
     assert_eq!(answer.status(), 200);
+}
+
+/// Sends `pieces` as the body of one request over h2c, each in a DATA frame of its own; the last ends the stream.
+async fn post_frames(port: u16, path: &str, pieces: &[&'static [u8]]) -> (u16, Vec<u8>) {
+    let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("connect");
+    let (client, connection) = h2::client::handshake(stream).await.expect("handshake");
+    tokio::spawn(connection);
+    let mut client = client.ready().await.expect("ready");
+    let request = Request::post(format!("http://gate.test{path}")).body(()).expect("request");
+    let (response, mut body) = client.send_request(request, false).expect("send");
+    for (index, piece) in pieces.iter().enumerate() {
+        body.send_data(Bytes::from_static(piece), index + 1 == pieces.len()).expect("data");
+    }
+    let response = response.await.expect("response");
+    let status = response.status().as_u16();
+    let mut stream = response.into_body();
+    let mut out = Vec::new();
+    while let Some(Ok(piece)) = stream.data().await {
+        out.extend_from_slice(&piece);
+    }
+    (status, out)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_last_frame_leaves_nothing_on_the_pooled_connection() {
+    let origin = Origin::start(|exchange| {
+        let body = exchange.request.text();
+        exchange.ok(&format!("{}:{body}", exchange.number))
+    });
+    let gate = Gate::routes(&[format!("{{path: /a, target: '{}', include_subpath: true}}", origin.url("/a"))]);
+    for (turn, pieces) in
+        [&[&b""[..]][..], &[&b"abc"[..], &b""[..]], &[&b"abc"[..], &b""[..], &b"d"[..]], &[&b"abc"[..]]]
+            .iter()
+            .enumerate()
+    {
+        let (status, body) = post_frames(gate.port, &format!("/a/{turn}"), pieces).await;
+        let sent: String = pieces.iter().map(|piece| String::from_utf8_lossy(piece)).collect();
+        // The number counts requests on the origin's connection: a stray byte would have ended it or counted as one.
+        assert_eq!((status, String::from_utf8_lossy(&body)), (200, format!("{turn}:{sent}").into()));
+    }
+    let starts: Vec<String> = origin.seen().into_iter().map(|message| message.start).collect();
+    assert_eq!(starts, (0..4).map(|turn| format!("POST /a/{turn} HTTP/1.1")).collect::<Vec<_>>());
+}
+
+/// A TLS upstream over HTTP/2 that reads whole requests and never answers `/silent`.
+async fn quiet(name: &str) -> (SocketAddr, String) {
+    let (config, authority) = identity(name);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let address = listener.local_addr().expect("address");
+    tokio::spawn(async move {
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+                let mut held = Vec::new();
+                while let Some(Ok((request, respond))) = connection.accept().await {
+                    if request.uri().path() == "/silent" {
+                        held.push((request, respond));
+                    } else {
+                        tokio::spawn(answer(request, respond, Arc::default()));
+                    }
+                }
+            });
+        }
+    });
+    (address, authority)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silence_is_counted_from_the_end_of_the_upload() {
+    let (address, authority) = quiet("two.test").await;
+    let file = folder().join("ca.pem");
+    std::fs::write(&file, authority).expect("pem");
+    let gate = Gate::start(&routes(
+        &[
+            "{path: /silent, target: 'https://two.test/silent', timeout: 0.3}".into(),
+            "{path: /echo, target: 'https://two.test/echo', timeout: 0.3}".into(),
+        ],
+        &format!("tollgate: {{ca_file: '{}', resolve: {{two.test: '{address}'}}}}", file.display()),
+    ));
+    let port = gate.port;
+    tokio::task::spawn_blocking(move || {
+        for lines in ["GET /silent HTTP/1.1", "DELETE /silent HTTP/1.1", "POST /silent HTTP/1.1\nContent-Length: 0"] {
+            assert_eq!(send(port, lines, b"").status(), 504, "{lines}");
+        }
+        assert_eq!(send(port, "POST /silent HTTP/1.1", b"body").status(), 504);
+        let mut client = crate::support::Client::connect(port);
+        client.write("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\na").expect("first half");
+        // A pause longer than the silence that is allowed: it is the client's, not the upstream's.
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        client.write("b").expect("second half");
+        let answer = client.answer("POST").expect("answer");
+        assert_eq!((answer.status(), answer.text().as_str()), (200, "ab"));
+    })
+    .await
+    .expect("requests");
 }

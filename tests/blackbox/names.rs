@@ -18,6 +18,15 @@ pub struct NameServer {
 impl NameServer {
     /// `answer` gives the addresses and their TTL for the n-th question; none means that the name does not exist.
     pub fn start(answer: impl Fn(usize) -> Vec<(&'static str, u32)> + Send + 'static) -> Self {
+        Self::with(false, answer)
+    }
+
+    /// The same, but questions for IPv6 addresses are never answered.
+    pub fn deaf_to_ipv6(answer: impl Fn(usize) -> Vec<(&'static str, u32)> + Send + 'static) -> Self {
+        Self::with(true, answer)
+    }
+
+    fn with(deaf: bool, answer: impl Fn(usize) -> Vec<(&'static str, u32)> + Send + 'static) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("bind");
         let address = socket.local_addr().expect("address");
         let asked = Arc::new(AtomicUsize::new(0));
@@ -25,6 +34,9 @@ impl NameServer {
         std::thread::spawn(move || {
             let mut buffer = [0; 1500];
             while let Ok((length, client)) = socket.recv_from(&mut buffer) {
+                if deaf && question_kind(&buffer[..length]).1 != 1 {
+                    continue;
+                }
                 let _ = socket.send_to(&reply(&buffer[..length], &counter, &answer), client);
             }
         });
@@ -32,10 +44,15 @@ impl NameServer {
     }
 }
 
+/// Where the name of a question ends, and its type.
+fn question_kind(question: &[u8]) -> (usize, u16) {
+    let name_end = 12 + question[12..].iter().position(|byte| *byte == 0).expect("a name") + 1;
+    (name_end, u16::from_be_bytes([question[name_end], question[name_end + 1]]))
+}
+
 /// RFC 1035 section 4: the question back, and A records for it.
 fn reply(question: &[u8], counter: &AtomicUsize, answer: &impl Fn(usize) -> Vec<(&'static str, u32)>) -> Vec<u8> {
-    let name_end = 12 + question[12..].iter().position(|byte| *byte == 0).expect("a name") + 1;
-    let kind = u16::from_be_bytes([question[name_end], question[name_end + 1]]);
+    let (name_end, kind) = question_kind(question);
     let records = if kind == 1 { answer(counter.fetch_add(1, Ordering::SeqCst)) } else { Vec::new() };
     let missing = kind == 1 && records.is_empty();
     let mut out = question[..2].to_vec();
@@ -107,6 +124,14 @@ fn a_name_may_not_lead_to_a_metadata_address() {
     let gate = gate(&server, 80);
     assert_eq!(send(gate.port, "GET /a HTTP/1.1", b"").status(), 502);
     wait_until("the log says why", || gate.log().contains("metadata"));
+}
+
+#[test]
+fn a_family_that_is_not_answered_costs_nothing() {
+    let origin = Origin::plain();
+    let server = NameServer::deaf_to_ipv6(|_| vec![("127.0.0.1", 300)]);
+    let gate = gate(&server, origin.port);
+    assert_eq!(send(gate.port, "GET /a HTTP/1.1", b"").status(), 200);
 }
 
 #[test]

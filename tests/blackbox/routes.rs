@@ -27,6 +27,7 @@ fn the_upstream_sees_what_the_client_wrote_below_the_route() {
         ("/subx", "/all/subx"),
         ("/v1/rerank/x", "/all/v1/rerank/x"),
         ("http://gate.test/sub/y", "/base/y?fixed=1"),
+        ("http://gate.test?x=1", "/all?x=1"),
     ] {
         let answer = send(gate.port, &format!("GET {target} HTTP/1.1"), b"");
         assert_eq!(answer.status(), 200, "{target}: {}", answer.everything());
@@ -88,9 +89,11 @@ fn methods_decide_too() {
     let refused = send(gate.port, "PUT /some HTTP/1.1", b"");
     assert_eq!((refused.status(), refused.one("allow")), (405, Some("GET, POST, DELETE")));
     let before = origin.seen().len();
-    for (method, target) in [("TRACE", "/any"), ("CONNECT", "/any")] {
-        let status = send(gate.port, &format!("{method} {target} HTTP/1.1"), b"").status();
-        assert!(matches!(status, 400 | 405), "{method}: {status}");
+    for (method, target) in [("TRACE", "/any"), ("trace", "/any"), ("CONNECT", "gate.test:443")] {
+        let answer = send(gate.port, &format!("{method} {target} HTTP/1.1"), b"");
+        assert_eq!(answer.status(), 405, "{method}");
+        assert!(answer.one("allow").is_some_and(|allow| allow.contains("GET") && !allow.contains("TRACE")));
+        assert!(answer.one("x-litellm-call-id").is_some());
     }
     assert_eq!(origin.seen().len(), before);
 }

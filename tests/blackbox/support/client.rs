@@ -1,6 +1,6 @@
 //! A client that writes exactly the bytes it is given.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use super::{Message, PATIENCE};
@@ -25,6 +25,24 @@ impl Client {
     /// Writes `bytes`.
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.stream.write_all(bytes.as_ref())
+    }
+
+    /// Writes until nothing more is taken.
+    pub fn stall(&mut self) {
+        self.stream.set_nonblocking(true).expect("nonblocking");
+        let block = vec![b'x'; 1 << 20];
+        let mut refused = 0;
+        // The buffers on the way still drain for a moment after the first refusal.
+        while refused < 50 {
+            match self.stream.write(&block) {
+                Ok(_) => refused = 0,
+                Err(_) => {
+                    refused += 1;
+                    std::thread::sleep(std::time::Duration::from_millis(2));
+                }
+            }
+        }
+        self.stream.set_nonblocking(false).expect("blocking");
     }
 
     /// Reads the next final answer whole. `method`: what was asked, since HEAD has no body.
@@ -58,6 +76,19 @@ impl Client {
     /// Whether the other side has ended the connection in order.
     pub fn is_ended(&mut self) -> bool {
         matches!(self.reader.read(&mut [0; 1]), Ok(0))
+    }
+
+    /// Whether no byte comes for `time`.
+    pub fn hears_nothing_for(&mut self, time: std::time::Duration) -> bool {
+        self.stream.set_read_timeout(Some(time)).expect("timeout");
+        let silent = matches!(self.reader.fill_buf(), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        self.stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
+        silent
+    }
+
+    /// Ends the connection with a reset, which overtakes what has not been sent.
+    pub fn reset(self) {
+        socket2::SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO)).expect("linger");
     }
 
     /// Ends the connection.
