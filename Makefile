@@ -44,6 +44,10 @@ test: ## run every test, the clients' own SDKs included
 	$(CARGO) test --locked --lib --bins --tests --examples
 	$(CARGO) test --locked --doc
 
+.PHONY: soak
+soak: ## run the black-box tests with their full sizes: a gigabyte each way
+	TOLLGATE_TEST_LARGE_MB=1024 $(CARGO) test --locked --test blackbox
+
 .PHONY: venv
 venv: $(SDKS)/sdk.stamp $(SDKS)/langfuse2.stamp ## install the SDKs that the tests drive, again when their list changes
 

@@ -5,6 +5,7 @@
 //! debug lines print the headers that Tollgate injects.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -17,7 +18,7 @@ use parking_lot::{Condvar, Mutex};
 /// The most bytes that wait to be written.
 const CAPACITY: usize = 4 << 20;
 /// How long lines are gathered before one write takes them all.
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(20);
 /// How long an exit waits for the last lines.
 const LAST: Duration = Duration::from_secs(2);
 
@@ -166,11 +167,32 @@ fn is_unruly(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+thread_local! {
+    /// The last second that was written out, and how.
+    static SECOND: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
+}
+
 /// UTC as RFC 3339, to the millisecond.
 pub fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    // Civil date from a day count: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
+    SECOND.with_borrow_mut(|(second, text)| {
+        if *second != since.as_secs() {
+            *second = since.as_secs();
+            *text = civil(*second);
+        }
+        let millis = since.subsec_millis();
+        let digit = |value: u32| char::from_digit(value % 10, 10).unwrap_or('0');
+        let mut out = String::with_capacity(text.len() + 5);
+        out.push_str(text);
+        out.extend(['.', digit(millis / 100), digit(millis / 10), digit(millis), 'Z']);
+        out
+    })
+}
+
+/// Date and time of a second since 1970.
+fn civil(since: u64) -> String {
+    let (days, seconds) = (since / 86_400, since % 86_400);
+    // H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -180,7 +202,7 @@ pub fn rfc3339(time: SystemTime) -> String {
     let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", since.subsec_millis())
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
 }
 
 #[cfg(test)]

@@ -12,12 +12,13 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pingora::listeners::ListenerConfig;
+use pingora::protocols::l4::stream::L4BufferSettings;
 use pingora::proxy::http_proxy;
 use pingora::server::Fds;
 use pingora::server::configuration::ServerConf;
 use pingora::services::Service as _;
 use pingora::services::listening::Service;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -96,7 +97,8 @@ pub struct Workers {
 impl Workers {
     /// Starts `count` threads. From here on no signal kills the process unheard.
     pub fn start(count: usize) -> Result<Self, String> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
+        // One worker has nobody to share its tasks with, and is spared the cost of being able to.
+        let runtime = if count == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() }
             .worker_threads(count)
             .thread_name("worker")
             .enable_all()
@@ -176,7 +178,9 @@ async fn run(
     let mut service = Service::new("edge".into(), Edge::new(http_proxy(&Arc::new(conf), proxy)));
     let mut descriptors = Fds::new();
     for (address, listener) in bound {
-        service.add_listener(ListenerConfig::tcp(address.to_string()));
+        // Heads and bodies are read into buffers of their own: one more of 64 KiB for each idle connection serves nobody.
+        let unread = L4BufferSettings::default().read(0);
+        service.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(unread));
         descriptors.add(address.to_string(), listener.into_raw_fd());
     }
     let (stop, stopped) = watch::channel(false);

@@ -25,6 +25,9 @@ use pingora::protocols::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+/// What may stay in the socket's write buffer.
+const SMALL: usize = 1400;
+
 /// The clock of one connection, shared by its stream and the request on it.
 #[derive(Debug)]
 pub struct Silence {
@@ -117,17 +120,19 @@ impl Watched {
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let Some(deadline) = self.silence.deadline() else { return Poll::Pending };
+            let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+            if alarm.deadline() > deadline {
+                alarm.as_mut().reset(deadline);
+            }
+            // An alarm that was set for an earlier moment is left as it is: most requests end before it rings.
+            if alarm.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
             if Instant::now() >= deadline {
                 self.silence.over.store(true, Ordering::Relaxed);
                 return Poll::Ready(());
             }
-            let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-            if alarm.deadline() > deadline || alarm.is_elapsed() {
-                alarm.as_mut().reset(deadline);
-            }
-            if alarm.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
+            alarm.as_mut().reset(deadline);
         }
     }
 }
@@ -143,8 +148,9 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        // A small piece only goes into the socket's buffer; it passes when that is flushed.
         let written = Pin::new(&mut *self.socket).poll_write(cx, buf);
-        if written.is_ready() {
+        if written.is_ready() && buf.len() > SMALL {
             self.silence.touch();
         }
         written

@@ -7,7 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{self, HeaderName};
+use http::Version;
+use http::header::{self, HeaderName, HeaderValue};
 
 use crate::auth::{KeyPlaces, Keyring};
 use crate::config::error::{Report, Site};
@@ -30,11 +31,40 @@ pub struct Snapshot {
     /// The limit on requests in flight, where there is one.
     pub gate: Option<Gate>,
     /// The name under which this process signs `Via`, so that it knows a request it has sent itself.
-    pub pseudonym: String,
+    pub pseudonym: Pseudonym,
     /// How long connecting may take: TCP, and again TLS.
     pub connect: Duration,
     /// How long an unused upstream connection is kept.
     pub idle: Duration,
+}
+
+/// A name that no other process has, and the `Via` fields that hold it (RFC 9110 section 7.6.3).
+#[derive(Debug)]
+pub struct Pseudonym {
+    name: String,
+    via: [HeaderValue; 2],
+}
+
+impl Pseudonym {
+    fn new() -> Self {
+        let name = format!("tollgate-{:08x}", uuid::Uuid::new_v4().as_fields().0);
+        let via = ["1.1", "2"].map(|version| {
+            // Made of ASCII alone; were it not, an empty field would still be a valid one.
+            HeaderValue::from_str(&format!("{version} {name}")).unwrap_or(HeaderValue::from_static(""))
+        });
+        Self { name, via }
+    }
+
+    /// The name.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.name.as_bytes()
+    }
+
+    /// The field for a request that came over `version`.
+    pub fn via(&self, version: Version) -> &HeaderValue {
+        let [one, two] = &self.via;
+        if version == Version::HTTP_2 { two } else { one }
+    }
 }
 
 /// A route and what it leads to.
@@ -69,7 +99,7 @@ pub enum Lead {
     /// A translator.
     Adapter,
     /// Upstreams.
-    Group(Group),
+    Group(Box<Group>),
 }
 
 /// The upstreams of a route; today of one member. A member is picked for each attempt.
@@ -139,7 +169,7 @@ pub fn compile(config: &Config, report: &mut Report) -> Option<Snapshot> {
         keyring: Keyring::new(config.master_key.clone()),
         request_bytes: config.limits.request_bytes,
         gate: config.limits.parallel.map(Gate::new),
-        pseudonym: format!("tollgate-{:08x}", uuid::Uuid::new_v4().as_fields().0),
+        pseudonym: Pseudonym::new(),
         connect: Duration::from_secs_f64(config.network.connect_seconds),
         idle: Duration::from_secs_f64(config.network.idle_seconds),
     })
@@ -186,7 +216,7 @@ fn route(
             let target = parse_target(base, *secret, site, &names, report);
             let target = add_query(target?, endpoint, query, site, &names, report);
             guard_target(&target, endpoint, site, network, listen, report);
-            Lead::Group(Group {
+            Lead::Group(Box::new(Group {
                 first: Member {
                     target,
                     headers,
@@ -194,7 +224,7 @@ fn route(
                     retry_non_idempotent: endpoint.retry_non_idempotent,
                     allow_metadata: endpoint.allow_metadata,
                 },
-            })
+            }))
         }
     };
     let pattern = pattern?;

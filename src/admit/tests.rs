@@ -111,7 +111,7 @@ fn loops_upgrades_and_large_bodies_are_refused() {
     );
     let (config, mut report) = config::load(Path::new("t.yaml"), &Files(text), &Overrides::default());
     let snapshot = snapshot::compile(&config.expect("config"), &mut report).expect("snapshot");
-    let via = format!("1.1 {}", snapshot.pseudonym);
+    let via = snapshot.pseudonym.via(Version::HTTP_11).to_str().expect("text").to_owned();
     assert_eq!(ask(&snapshot, "GET", "/a", &[("via", &via)]), Err(Rejection::Loop));
     assert_eq!(
         ask(&snapshot, "GET", "/a", &[("upgrade", "WebSocket"), ("connection", "upgrade")]),

@@ -93,11 +93,30 @@ pub fn parse(file: &Arc<str>, bytes: &[u8]) -> Result<Node, SyntaxError> {
         line: 1 + memchr::memchr_iter(b'\n', bytes.get(..error.valid_up_to()).unwrap_or_default()).count(),
         what: "the file is not UTF-8 text".into(),
     })?;
+    refuse_brackets(text)?;
     let marks = Marks::read(text)?;
     let mut yaml: Yaml = serde_yaml::from_str(text).map_err(yaml_error)?;
     yaml.apply_merge().map_err(yaml_error)?;
     let mut budget = MAX_NODES;
     zip(file, &yaml, marks.root.as_deref(), 1, &mut budget)
+}
+
+/// Brackets nested far beyond any config cost the scanner time by the square of their number before it names their depth.
+/// Those in quotes are counted too: a text with that many unpaired ones is no config's either.
+fn refuse_brackets(text: &str) -> Result<(), SyntaxError> {
+    let (mut depth, mut line) = (0_usize, 1);
+    for byte in text.bytes() {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'\n' => line += 1,
+            _ => {}
+        }
+        if depth > 8 * MAX_DEPTH {
+            return Err(SyntaxError { line, what: format!("the file nests more than {MAX_DEPTH} levels deep") });
+        }
+    }
+    Ok(())
 }
 
 fn too_many() -> SyntaxError {

@@ -5,6 +5,7 @@
 //!
 //! `gone` sees a client leave while nobody reads from it. It does not judge framing: Pingora parses heads and bodies.
 
+use std::future::poll_fn;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,8 @@ use tokio::io::AsyncReadExt;
 
 use crate::proxy::EdgeProxy;
 use crate::silence::Watched;
+
+use gone::Gone;
 
 mod gone;
 
@@ -51,7 +54,7 @@ impl Edge {
     async fn http1(&self, socket: Box<Socket>, shutdown: &ShutdownWatch) {
         let descriptor = socket.as_raw_fd();
         let watched = Watched::new(socket);
-        let silence = Arc::clone(watched.silence());
+        let mut gone = Gone::new(descriptor, Arc::clone(watched.silence()));
         let mut session = ServerSession::new_http1(Box::new(watched));
         // Whether it is kept is decided request by request; a session begins with "no".
         session.set_keepalive((!*shutdown.borrow()).then_some(SILENCE.as_secs()));
@@ -59,9 +62,10 @@ impl Edge {
             let next = tokio::select! {
                 biased;
                 next = self.proxy.process_new_http(session, shutdown) => next,
-                () = gone::gone(descriptor, &silence) => return,
+                () = poll_fn(|cx| gone.poll(cx)) => return,
             };
             let Some((stream, settings)) = next.map(|reused| reused.consume()) else { return };
+            gone.rest();
             session = ServerSession::new_http1(stream);
             if let Some(settings) = settings {
                 settings.apply_to_session(&mut session);

@@ -71,13 +71,16 @@ fn text(out: &mut Vec<u8>, path: &str, ctx: &RequestCtx) {
 struct Line<'a> {
     time: String,
     call_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<SocketAddr>,
     method: &'a str,
     path: &'a str,
     protocol: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     route_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     principal: Option<&'a str>,
     status: u16,
     sent_bytes: u64,

@@ -50,18 +50,12 @@ pub(super) fn request(request: &mut RequestHeader, ctx: &mut RequestCtx) -> Resu
     }
     let path = admission.path_and_query(member, &ctx.snapshot);
     request.set_raw_path(&path)?;
-    request.insert_header(header::HOST, member.target.authority.as_str())?;
-    request.append_header(header::VIA, via(ctx.record.version, &ctx.snapshot.pseudonym))?;
+    request.insert_header(header::HOST, member.target.host_value.clone())?;
+    request.append_header(header::VIA, ctx.snapshot.pseudonym.via(ctx.record.version).clone())?;
     for header in plan.configured() {
         request.insert_header(header.written.clone(), header.value.clone())?;
     }
     Ok(())
-}
-
-/// RFC 9110 section 7.6.3: the version received, and who received it.
-fn via(version: Version, pseudonym: &str) -> String {
-    let received = if version == Version::HTTP_2 { "2" } else { "1.1" };
-    format!("{received} {pseudonym}")
 }
 
 /// Removes from trailers what is removed from heads.

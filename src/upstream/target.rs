@@ -6,6 +6,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use http::header::HeaderValue;
+
 use super::query::QueryPlan;
 
 /// The host of a URL.
@@ -28,6 +30,8 @@ pub struct Target {
     pub port: u16,
     /// What the `Host` field says: the host, and the port where it is not the scheme's own.
     pub authority: String,
+    /// The same, as the value of a field.
+    pub host_value: HeaderValue,
     path: Vec<Piece>,
     /// The parameters that are added.
     pub query: QueryPlan,
@@ -130,7 +134,9 @@ impl Target {
         let usual = if tls { 443 } else { 80 };
         let port = port.unwrap_or(usual);
         let authority = if port == usual { host.to_string() } else { format!("{host}:{port}") };
-        Ok(Self { tls, host, port, authority, path: path_pieces(path, known)?, query: QueryPlan::default() })
+        let host_value = HeaderValue::from_str(&authority).map_err(|_| TargetError::Host(excerpt(&authority)))?;
+        let path = path_pieces(path, known)?;
+        Ok(Self { tls, host, port, authority, host_value, path, query: QueryPlan::default() })
     }
 
     /// Whether a `{name}` stands in path or query.
