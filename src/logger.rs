@@ -43,8 +43,9 @@ struct Waiting {
 impl Sink {
     fn start(name: &str, mut out: impl Write + Send + 'static) -> &'static Self {
         let sink: &'static Self = Box::leak(Box::default());
+        let mut lines = Vec::new();
         let run = move || loop {
-            let lines = sink.take();
+            sink.take(&mut lines);
             // A closed pipe must not end the service; the lines are lost either way.
             let _ = out.write_all(&lines).and_then(|()| out.flush());
             let dropped = sink.dropped.swap(0, Ordering::Relaxed);
@@ -60,8 +61,10 @@ impl Sink {
         sink
     }
 
-    /// Waits for lines, lets more gather, and takes them.
-    fn take(&self) -> Vec<u8> {
+    /// Waits for lines, lets more gather, and takes them in exchange for the last ones, so that neither buffer has to grow
+    /// anew.
+    fn take(&self, lines: &mut Vec<u8>) {
+        lines.clear();
         let mut waiting = self.waiting.lock();
         while waiting.bytes.is_empty() {
             self.filled.wait(&mut waiting);
@@ -70,7 +73,7 @@ impl Sink {
         thread::sleep(GATHER);
         let mut waiting = self.waiting.lock();
         waiting.writing = true;
-        std::mem::take(&mut waiting.bytes)
+        std::mem::swap(&mut waiting.bytes, lines);
     }
 
     fn push(&self, line: impl FnOnce(&mut Vec<u8>)) {

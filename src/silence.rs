@@ -70,8 +70,14 @@ impl Silence {
         self.since.store(self.now(), Ordering::Relaxed);
     }
 
+    /// How long nothing has passed.
+    pub fn lasts(&self) -> Duration {
+        Duration::from_millis(self.now().saturating_sub(self.since.load(Ordering::Relaxed)))
+    }
+
     /// The request has ended.
     pub fn end(&self) {
+        self.touch();
         self.limit.store(0, Ordering::Relaxed);
         self.serving.store(false, Ordering::Relaxed);
     }
@@ -104,12 +110,14 @@ pub struct Watched {
     silence: Arc<Silence>,
     /// Kept from request to request: a clock that only ever moves forward seldom needs to be set again.
     alarm: Option<Pin<Box<Sleep>>>,
+    /// Whether the alarm knows whom to wake: the connection's task, which is the same for all requests on it.
+    armed: bool,
 }
 
 impl Watched {
     /// Watches over `socket`.
     pub fn new(socket: Box<Socket>) -> Self {
-        Self { socket, silence: Arc::new(Silence::new()), alarm: None }
+        Self { socket, silence: Arc::new(Silence::new()), alarm: None, armed: false }
     }
 
     /// The clock.
@@ -121,13 +129,19 @@ impl Watched {
         loop {
             let Some(deadline) = self.silence.deadline() else { return Poll::Pending };
             let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+            // An alarm that was set for an earlier moment is left as it is: most requests end before it rings.
             if alarm.deadline() > deadline {
                 alarm.as_mut().reset(deadline);
+                self.armed = false;
             }
-            // An alarm that was set for an earlier moment is left as it is: most requests end before it rings.
+            if self.armed && !alarm.is_elapsed() {
+                return Poll::Pending;
+            }
+            self.armed = true;
             if alarm.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
+            self.armed = false;
             if Instant::now() >= deadline {
                 self.silence.over.store(true, Ordering::Relaxed);
                 return Poll::Ready(());

@@ -9,7 +9,8 @@
 //! them admits; two different known keys, or two lines of one of these headers, are refused, since another reader might pick
 //! the other. On an open route lines that hold no known key are the caller's own, however many there are.
 
-use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use smallvec::SmallVec;
 
 use super::keyring::{Keyring, Principal};
 
@@ -88,14 +89,20 @@ impl KeyPlaces {
         keyring: &Keyring,
         open: bool,
     ) -> Result<Principal, AuthFault> {
-        let decides = self.headers.first().is_some_and(|(name, _)| *name == DECIDES) && headers.contains_key(DECIDES);
-        let looked_at = if decides { self.headers.get(..1) } else { self.headers.get(..) }.unwrap_or_default();
-        let mut seen = Seen::default();
-        for (name, form) in looked_at {
-            let repeated = headers.get_all(name).iter().nth(1).is_some();
-            for line in headers.get_all(name) {
-                seen.look(form.key(line.as_bytes()), self.langfuse, line.as_bytes(), repeated, keyring);
+        // One walk over the request's fields is cheaper than a look-up for each place.
+        let mut lines: SmallVec<[(usize, &HeaderValue); 4]> = SmallVec::new();
+        for (name, value) in headers {
+            if let Some(place) = self.headers.iter().position(|(known, _)| known == name) {
+                lines.push((place, value));
             }
+        }
+        let decides =
+            self.headers.first().is_some_and(|(name, _)| *name == DECIDES) && lines.iter().any(|line| line.0 == 0);
+        let mut seen = Seen::default();
+        for (place, line) in lines.iter().filter(|(place, _)| !decides || *place == 0) {
+            let Some((_, form)) = self.headers.get(*place) else { continue };
+            let repeated = lines.iter().filter(|(other, _)| other == place).count() > 1;
+            seen.look(form.key(line.as_bytes()), self.langfuse, line.as_bytes(), repeated, keyring);
         }
         if self.google && !decides && is_google(path) {
             for value in query.unwrap_or_default().split(|byte| *byte == b'&') {

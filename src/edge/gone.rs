@@ -1,10 +1,12 @@
-//! Has the client left? Asked of the kernel, not of the stream.
+//! Has the client left, or nothing more to say? Asked of the kernel and of the clock, not of the stream.
 //!
 //! Pingora sees a client leave by reading from it, which it does not do while it connects, or while an upstream takes no more
-//! of an upload. The law: whatever a request is waiting for, a client that has left ends it within a second.
+//! of an upload. The law: whatever a request is waiting for, a client that has left ends it within a second; and a connection
+//! that has been idle for [`IDLE`] is closed.
 //!
 //! How: once a request has been served for [`STEP`], the kernel is asked every [`STEP`] whether the other side has closed,
-//! which it knows even when unread bytes stand before the end. Most requests are over before the first time.
+//! which it knows even when unread bytes stand before the end. Most requests are over before the first time, and an alarm
+//! that is kept from request to request costs them nothing.
 
 use std::os::fd::RawFd;
 use std::pin::Pin;
@@ -21,19 +23,33 @@ use crate::silence::Silence;
 /// How often the kernel is asked; twice this is well within the second that is allowed.
 const STEP: Duration = Duration::from_millis(250);
 
-/// The watch over one connection, kept from request to request so that a short one costs no timer.
+/// How long a connection is kept between requests.
+const IDLE: Duration = Duration::from_secs(75);
+
+/// The watch over one connection.
 pub(super) struct Gone {
     socket: RawFd,
     silence: Arc<Silence>,
     alarm: Pin<Box<Sleep>>,
-    armed: bool,
+    state: State,
     watch: Option<Watch>,
+}
+
+/// What the alarm is set for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing: no request has come yet, and Pingora waits for the first no longer than a minute.
+    New,
+    /// To ask the kernel.
+    Serving,
+    /// To end an idle connection.
+    Idle,
 }
 
 impl Gone {
     /// A watch over the client of `socket`.
     pub(super) fn new(socket: RawFd, silence: Arc<Silence>) -> Self {
-        Self { socket, silence, alarm: Box::pin(sleep(STEP)), armed: false, watch: None }
+        Self { socket, silence, alarm: Box::pin(sleep(STEP)), state: State::New, watch: None }
     }
 
     /// The next request begins.
@@ -41,23 +57,27 @@ impl Gone {
         self.watch = None;
     }
 
-    /// Ready when the client has left while a request of it is being served. Polled after the request itself, it sees the
-    /// request begin in the same turn.
+    /// Ready when the connection should end. Polled after the request itself, it sees the request begin in the same turn.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            if !self.silence.is_serving() && !self.armed {
-                return Poll::Pending;
-            }
-            if !self.armed {
-                self.armed = true;
-                self.alarm.as_mut().reset(Instant::now() + STEP);
-            }
+            let serving = self.silence.is_serving();
+            let rang = self.state != State::New && self.alarm.is_elapsed();
+            let wait = match (self.state, serving) {
+                (State::New, false) => return Poll::Pending,
+                (State::New | State::Idle, true) => STEP,
+                (State::Serving, true) if rang && self.is_closed() => return Poll::Ready(()),
+                (State::Serving, true) if rang => STEP,
+                (State::Serving | State::Idle, false) if rang => match IDLE.checked_sub(self.silence.lasts()) {
+                    Some(left) if !left.is_zero() => left,
+                    _ => return Poll::Ready(()),
+                },
+                _ => return Poll::Pending,
+            };
+            self.state = if serving { State::Serving } else { State::Idle };
+            self.alarm.as_mut().reset(Instant::now() + wait);
+            // Whom to wake is told once: the connection's task, which is the same for all requests on it.
             if self.alarm.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
-            }
-            self.armed = false;
-            if self.silence.is_serving() && self.is_closed() {
-                return Poll::Ready(());
             }
         }
     }

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::{StatusCode, Version};
 use pingora::http::RequestHeader;
-use serde::Serialize;
 
 use super::ctx::RequestCtx;
 use super::record::RequestRecord;
@@ -66,75 +65,133 @@ fn text(out: &mut Vec<u8>, path: &str, ctx: &RequestCtx) {
     }
 }
 
-/// The line as JSON, keys in the order in which a person reads them.
-#[derive(Serialize)]
-struct Line<'a> {
-    time: String,
-    call_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client: Option<SocketAddr>,
-    method: &'a str,
-    path: &'a str,
-    protocol: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    route: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    route_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    principal: Option<&'a str>,
-    status: u16,
-    sent_bytes: u64,
-    received_bytes: u64,
-    duration_ms: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    connect_ms: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first_byte_ms: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pooled: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cost: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    failed_attempts: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    blame: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    broken: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
+/// Writes the fields of a JSON object, in the order in which a person reads them. It is on the path of every request, and
+/// several times faster than a serializer that escapes what needs no escaping.
+struct Object<'a>(&'a mut Vec<u8>);
+
+impl Object<'_> {
+    /// `key` and a value that is JSON already; `key` comes with its quotes and colon.
+    fn raw(&mut self, key: &str, value: &[u8]) {
+        self.0.push(if self.0.last().is_none_or(|last| *last == b'\n') { b'{' } else { b',' });
+        self.0.extend_from_slice(key.as_bytes());
+        self.0.extend_from_slice(value);
+    }
+
+    /// Text that holds no quote, no backslash and no control character.
+    fn plain(&mut self, key: &str, value: &str) {
+        self.raw(key, b"\"");
+        self.0.extend_from_slice(value.as_bytes());
+        self.0.push(b'"');
+    }
+
+    /// Any text.
+    fn text(&mut self, key: &str, value: &str) {
+        if value.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+            return self.plain(key, value);
+        }
+        self.raw(key, b"");
+        let _ = serde_json::to_writer(&mut *self.0, value);
+    }
+
+    fn number(&mut self, key: &str, value: u64) {
+        self.raw(key, b"");
+        self.digits(value);
+    }
+
+    fn address(&mut self, key: &str, address: SocketAddr) {
+        let SocketAddr::V4(four) = address else { return self.plain(key, &address.to_string()) };
+        self.raw(key, b"\"");
+        for (octet, end) in four.ip().octets().into_iter().zip(*b"...:") {
+            self.digits(octet.into());
+            self.0.push(end);
+        }
+        self.digits(four.port().into());
+        self.0.push(b'"');
+    }
+
+    fn digits(&mut self, value: u64) {
+        let mut digits = [0; 20];
+        let mut at = digits.len();
+        let mut rest = value;
+        loop {
+            at -= 1;
+            if let Some(digit) = digits.get_mut(at) {
+                // A remainder of ten fits.
+                *digit = b'0' + (rest % 10) as u8;
+            }
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.0.extend_from_slice(digits.get(at..).unwrap_or_default());
+    }
+
+    /// Milliseconds with two decimals.
+    fn milliseconds(&mut self, key: &str, time: Duration) {
+        let hundredths = u64::try_from(time.as_micros() / 10).unwrap_or(u64::MAX);
+        self.number(key, hundredths / 100);
+        let digit = |value: u64| b'0' + (value % 10) as u8;
+        self.0.extend_from_slice(&[b'.', digit(hundredths / 10), digit(hundredths)]);
+    }
 }
 
 fn object(out: &mut Vec<u8>, path: &str, ctx: &RequestCtx) {
     let record = &ctx.record;
     let route = record.route.as_deref();
-    let after = |time: Instant| milliseconds(time.saturating_duration_since(record.begun));
-    let line = Line {
-        time: logger::rfc3339(SystemTime::now()),
-        call_id: record.call_id(),
-        client: record.client,
-        method: record.method.as_str(),
-        path,
-        protocol: version(record.version),
-        route: route.map(|route| route.name.as_str()),
-        route_id: route.and_then(|route| route.id.as_deref()),
-        principal: record.principal.map(|principal| principal.name()),
-        status: record.status,
-        sent_bytes: record.sent,
-        received_bytes: ctx.attempt.body_bytes,
-        duration_ms: milliseconds(record.took()),
-        connect_ms: record.connected.map(|(time, _)| after(time)),
-        first_byte_ms: record.connected.and(record.first_byte).map(after),
-        pooled: record.connected.map(|(_, pooled)| pooled),
-        cost: route.and_then(|route| route.cost).filter(|_| served(record)),
-        failed_attempts: (ctx.attempts > 0).then_some(ctx.attempts),
-        reason: ctx.rejection.as_ref().map(|rejection| rejection.reason()),
-        blame: ctx.rejection.as_ref().map(|rejection| rejection.blame().name()),
-        broken: record.broken.then_some(true),
-        error: record.note.as_deref(),
-    };
-    let _ = serde_json::to_writer(out, &line);
+    let after = |time: Instant| time.saturating_duration_since(record.begun);
+    let mut line = Object(out);
+    line.plain("\"time\":", &logger::rfc3339(SystemTime::now()));
+    line.plain("\"call_id\":", record.call_id());
+    if let Some(client) = record.client {
+        line.address("\"client\":", client);
+    }
+    line.text("\"method\":", record.method.as_str());
+    line.text("\"path\":", path);
+    line.plain("\"protocol\":", version(record.version));
+    if let Some(route) = route {
+        line.text("\"route\":", &route.name);
+    }
+    if let Some(id) = route.and_then(|route| route.id.as_deref()) {
+        line.text("\"route_id\":", id);
+    }
+    if let Some(principal) = record.principal {
+        line.plain("\"principal\":", principal.name());
+    }
+    line.number("\"status\":", record.status.into());
+    line.number("\"sent_bytes\":", record.sent);
+    line.number("\"received_bytes\":", ctx.attempt.body_bytes);
+    line.milliseconds("\"duration_ms\":", record.took());
+    if let Some((connected, pooled)) = record.connected {
+        line.milliseconds("\"connect_ms\":", after(connected));
+        if let Some(first) = record.first_byte {
+            line.milliseconds("\"first_byte_ms\":", after(first));
+        }
+        line.raw("\"pooled\":", if pooled { b"true" } else { b"false" });
+    }
+    exceptions(&mut line, ctx);
+    line.0.push(b'}');
+}
+
+/// What most lines do not have.
+fn exceptions(line: &mut Object<'_>, ctx: &RequestCtx) {
+    let record = &ctx.record;
+    if let Some(cost) = record.route.as_ref().and_then(|route| route.cost).filter(|_| served(record)) {
+        line.raw("\"cost\":", cost.to_string().as_bytes());
+    }
+    if ctx.attempts > 0 {
+        line.number("\"failed_attempts\":", ctx.attempts as u64);
+    }
+    if let Some(rejection) = &ctx.rejection {
+        line.plain("\"reason\":", rejection.reason());
+        line.plain("\"blame\":", rejection.blame().name());
+    }
+    if record.broken {
+        line.raw("\"broken\":", b"true");
+    }
+    if let Some(note) = &record.note {
+        line.text("\"error\":", note);
+    }
 }
 
 /// Whether the upstream served it, so that it costs something.

@@ -27,15 +27,12 @@ pub(super) fn request(request: &mut RequestHeader, ctx: &mut RequestCtx) -> Resu
     let keyring = &ctx.snapshot.keyring;
     let mut passed: SmallVec<[(HeaderName, HeaderValue); 4]> = SmallVec::new();
     let mut removed: SmallVec<[HeaderName; 16]> = SmallVec::new();
-    for name in request.headers.keys() {
-        let values = || request.headers.get_all(name).iter();
-        let holds_key = || values().any(|value| keyring.occurs_in(value.as_bytes()));
-        if let Some(wanted) = passed_name(name).filter(|wanted| !plan.sets(wanted))
-            && !holds_key()
-        {
-            passed.extend(values().map(|value| (wanted.clone(), value.clone())));
+    for (name, value) in &request.headers {
+        let holds_key = keyring.occurs_in(value.as_bytes());
+        if let Some(wanted) = passed_name(name).filter(|wanted| !holds_key && !plan.sets(wanted)) {
+            passed.push((wanted, value.clone()));
         }
-        if !plan.forwards(name) || plan.sets(name) || holds_key() {
+        if (holds_key || !plan.forwards(name) || plan.sets(name)) && removed.last() != Some(name) {
             removed.push(name.clone());
         }
     }
@@ -49,7 +46,9 @@ pub(super) fn request(request: &mut RequestHeader, ctx: &mut RequestCtx) -> Resu
         request.append_header(name, value)?;
     }
     let path = admission.path_and_query(member, &ctx.snapshot);
-    request.set_raw_path(&path)?;
+    if path != request.raw_path() {
+        request.set_raw_path(&path)?;
+    }
     request.insert_header(header::HOST, member.target.host_value.clone())?;
     request.append_header(header::VIA, ctx.snapshot.pseudonym.via(ctx.record.version).clone())?;
     for header in plan.configured() {
@@ -70,7 +69,12 @@ pub(super) fn trailers(trailers: &mut HeaderMap) {
 pub(super) fn response(request: &RequestHeader, response: &mut ResponseHeader, ctx: &mut RequestCtx) -> Result<()> {
     let mut removed: SmallVec<[HeaderName; 8]> = SmallVec::new();
     removed.extend(response.headers.keys().filter(|name| is_withheld(name)).cloned());
-    removed.extend(response.headers.get_all(header::CONNECTION).iter().flat_map(nominated));
+    if let Some(connection) = response.headers.get(header::CONNECTION)
+        && !connection.as_bytes().eq_ignore_ascii_case(b"keep-alive")
+        && !connection.as_bytes().eq_ignore_ascii_case(b"close")
+    {
+        removed.extend(response.headers.get_all(header::CONNECTION).iter().flat_map(nominated));
+    }
     for name in &removed {
         response.remove_header(name);
     }

@@ -36,9 +36,6 @@ use crate::resolve::Resolver;
 use crate::silence::{Silence, Watched};
 use crate::snapshot::Snapshot;
 
-/// Seconds that an idle keep-alive connection is kept.
-const KEEP_ALIVE: u64 = 75;
-
 /// The proxy.
 pub struct EdgeProxy {
     snapshot: Arc<ArcSwap<Snapshot>>,
@@ -105,10 +102,6 @@ impl ProxyHttp for EdgeProxy {
     fn init_downstream_modules(&self, _: &mut pingora::modules::http::HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<()> {
-        // Pingora keeps an idle connection for ever unless told otherwise, request by request.
-        if session.downstream_session.get_keepalive().is_some() {
-            session.downstream_session.set_keepalive(Some(KEEP_ALIVE));
-        }
         ctx.record.read(session);
         ctx.silence = silence(session);
         if let Some(silence) = &ctx.silence {

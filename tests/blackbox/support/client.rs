@@ -35,8 +35,8 @@ impl Client {
         // The buffers on the way still drain for a moment after the first refusal.
         while refused < 50 {
             match self.stream.write(&block) {
-                Ok(_) => refused = 0,
-                Err(_) => {
+                Ok(taken) if taken > 0 => refused = 0,
+                _ => {
                     refused += 1;
                     std::thread::sleep(std::time::Duration::from_millis(2));
                 }
