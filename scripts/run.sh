@@ -120,11 +120,11 @@ curl --request POST \\
     "model": "rerank-english-v3.0",
     "query": "What is the capital of the United States?",
     "top_n": 3,
-    "documents": ["Carson City is the capital city of the American state of Nevada.",
-      "The Commonwealth of the Northern Mariana Islands is a group of islands in the Pacific Ocean. Its capital is Saipan.",
-      "Washington, D.C. (also known as simply Washington or D.C., and officially as the District of Columbia) is the capital of the United States. It is a federal district.",
-      "Capitalization or capitalisation in English grammar is the use of a capital letter at the start of a word. English usage varies from capitalization in other languages.",
-      "Capital punishment (the death penalty) has existed in the United States since beforethe United States was a country. As of 2017, capital punishment is legal in 30 of the 50 states."]
+    "documents": ["Carson City is where Nevada is governed from.",
+      "Saipan is the capital of the Northern Mariana Islands, out in the Pacific.",
+      "Washington, D.C. is the capital of the United States.",
+      "In English a capital letter begins a sentence, and that is called capitalization.",
+      "Some of the United States still have capital punishment."]
   }'
 
 # The same behind a Tollgate key.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::auth::AuthFault;
 use crate::route::PathError;
@@ -195,20 +195,25 @@ impl Rejection {
     }
 
     /// The body of the answer, as JSON.
-    pub fn body(&self, dialect: Dialect, call_id: &str) -> Value {
-        match dialect {
-            Dialect::OpenAi => json!({ "error": {
-                "message": self.message(),
-                "type": self.openai_type(),
-                "param": null,
-                "code": self.status().to_string(),
-            }}),
-            Dialect::Anthropic => json!({
-                "type": "error",
-                "error": { "type": self.anthropic_type(), "message": self.message() },
-                "request_id": call_id,
+    pub fn body(&self, dialect: Dialect, call_id: &str) -> String {
+        let message = self.message();
+        let written = match dialect {
+            Dialect::OpenAi => serde_json::to_string(&OpenAiAnswer {
+                error: OpenAiError {
+                    message: &message,
+                    kind: self.openai_type(),
+                    param: None,
+                    code: &self.status().to_string(),
+                },
             }),
-        }
+            Dialect::Anthropic => serde_json::to_string(&AnthropicAnswer {
+                kind: "error",
+                error: AnthropicError { kind: self.anthropic_type(), message: &message },
+                request_id: call_id,
+            }),
+        };
+        // Text alone cannot fail to be written.
+        written.unwrap_or_default()
     }
 
     fn openai_type(&self) -> &'static str {
@@ -232,6 +237,35 @@ impl Rejection {
             _ => "invalid_request_error",
         }
     }
+}
+
+#[derive(Serialize)]
+struct OpenAiAnswer<'a> {
+    error: OpenAiError<'a>,
+}
+
+#[derive(Serialize)]
+struct OpenAiError<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    param: Option<&'a str>,
+    code: &'a str,
+}
+
+#[derive(Serialize)]
+struct AnthropicAnswer<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    error: AnthropicError<'a>,
+    request_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct AnthropicError<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    message: &'a str,
 }
 
 fn auth_message(fault: AuthFault) -> &'static str {
@@ -262,14 +296,14 @@ mod tests {
 
     #[test]
     fn dialects() {
-        let rejection = Rejection::Auth(AuthFault::Missing);
-        let openai = rejection.body(Dialect::OpenAi, "id");
-        assert_eq!(openai["error"]["code"], "401");
-        assert_eq!(openai["error"]["type"], "auth_error");
-        assert_eq!(openai["error"]["param"], Value::Null);
-        let anthropic = rejection.body(Dialect::Anthropic, "id");
-        assert_eq!(anthropic["type"], "error");
-        assert_eq!(anthropic["error"]["type"], "authentication_error");
-        assert_eq!(anthropic["request_id"], "id");
+        let rejection = Rejection::UpstreamTimeout;
+        assert_eq!(
+            rejection.body(Dialect::OpenAi, "id"),
+            r#"{"error":{"message":"The upstream did not answer in time.","type":"upstream_error","param":null,"code":"504"}}"#
+        );
+        assert_eq!(
+            rejection.body(Dialect::Anthropic, "id"),
+            r#"{"type":"error","error":{"type":"api_error","message":"The upstream did not answer in time."},"request_id":"id"}"#
+        );
     }
 }

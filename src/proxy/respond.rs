@@ -85,7 +85,7 @@ async fn discard(session: &mut Session, most: u64) -> bool {
 }
 
 async fn write(session: &mut Session, ctx: &mut RequestCtx, rejection: &Rejection) -> Result<()> {
-    let body = rejection.body(ctx.dialect, ctx.record.call_id()).to_string();
+    let body = rejection.body(ctx.dialect, ctx.record.call_id());
     let mut header = ResponseHeader::build(rejection.status(), Some(6))?;
     header.insert_header("Content-Type", "application/json")?;
     header.insert_header("Content-Length", body.len())?;
