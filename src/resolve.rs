@@ -2,7 +2,7 @@
 //!
 //! The law: a name is resolved once for all who wait for it; its addresses are kept for their TTL, then refreshed in the
 //! background while requests go on with the last good ones, which are kept as long as refreshing fails; a name that never
-//! resolved is asked for again after [`NEGATIVE`]. No request waits once a name is warm, and nothing here stops a start.
+//! resolved is asked for again after a second. No request waits once a name is warm, and nothing here stops a start.
 //!
 //! It does not decide which of the addresses is dialled.
 
