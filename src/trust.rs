@@ -3,23 +3,24 @@
 //! The law: a root that does not parse is left out with a warning and stops nothing; verification is never off.
 //!
 //! Pingora's connector takes its roots from one file by name and panics on a bad one; so the roots are checked here and
-//! handed over in a file that has no name any more by the time anything else could look for it.
+//! handed over in a file in memory, which needs no place on a disk that may be read-only.
 
-use std::fs::{File, OpenOptions, remove_file};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::RawFd;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use nix::sys::memfd::{MemFdCreateFlag, memfd_create};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::config::error::{Report, Site};
 
-/// The roots, in a file that lives as long as this value.
+/// The roots, in a file in memory that lives as long as this value.
 #[derive(Debug)]
-pub struct Trust(File);
+pub struct Trust(RawFd);
 
 impl Trust {
     /// Gathers the roots. `extra`: the bytes of `tollgate.ca_file`.
@@ -30,7 +31,8 @@ impl Trust {
         }
         let extra = extra.map(|pem| certificates(pem).unwrap_or_default()).unwrap_or_default();
         let mut store = RootCertStore::empty();
-        let mut file = unnamed()?;
+        let trust = Self(memfd_create(c"trusted certificates", MemFdCreateFlag::MFD_CLOEXEC)?);
+        let mut file = File::create(trust.path())?;
         let mut count = 0;
         for certificate in system.certs.into_iter().chain(extra) {
             match store.add(certificate.clone()) {
@@ -47,12 +49,18 @@ impl Trust {
             );
         }
         file.flush()?;
-        Ok(Self(file))
+        Ok(trust)
     }
 
     /// The name under which this process can open the file.
     pub fn path(&self) -> String {
-        format!("/proc/self/fd/{}", self.0.as_raw_fd())
+        format!("/proc/self/fd/{}", self.0)
+    }
+}
+
+impl Drop for Trust {
+    fn drop(&mut self) {
+        let _ = nix::unistd::close(self.0);
     }
 }
 
@@ -73,14 +81,6 @@ pub fn check(ca_file: Option<&(Vec<u8>, Site)>, report: &mut Report) {
 
 fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
     CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().ok()
-}
-
-/// A file of ours alone, whose name is gone at once.
-fn unnamed() -> io::Result<File> {
-    let path = std::env::temp_dir().join(format!("tollgate-{}", uuid::Uuid::new_v4()));
-    let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
-    remove_file(&path)?;
-    Ok(file)
 }
 
 fn write_pem(file: &mut File, certificate: &CertificateDer<'_>) -> io::Result<()> {

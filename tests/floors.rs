@@ -38,7 +38,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rustls", &["trust.rs"]),
     ("rustls_native_certs", &["trust.rs"]),
     ("clap", &["cli.rs"]),
-    ("nix", &["proxy/respond.rs", "edge/gone.rs"]),
+    ("nix", &["proxy/respond.rs", "edge/gone.rs", "trust.rs"]),
     ("mimalloc", &["main.rs"]),
     ("once_cell", &["logger.rs"]),
     ("std::env::var", &["config/env.rs"]),
