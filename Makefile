@@ -41,7 +41,8 @@ run: setup build ## start the sample upstream and Tollgate in front of it, and p
 test: ## run every test, the clients' own SDKs included
 	@scripts/setup.sh test
 	@$(MAKE) --no-print-directory venv
-	$(CARGO) test --locked --lib --bins --tests --examples
+	$(CARGO) build --locked --examples
+	$(CARGO) test --locked --lib --bins --tests
 	$(CARGO) test --locked --doc
 
 .PHONY: soak
