@@ -46,8 +46,8 @@ test: ## run every test, the clients' own SDKs included
 	$(CARGO) test --locked --doc
 
 .PHONY: soak
-soak: ## run the black-box tests with their full sizes: a gigabyte each way
-	TOLLGATE_TEST_LARGE_MB=1024 $(CARGO) test --locked --test blackbox
+soak: ## run the black-box tests with their full sizes: eight gigabytes each way
+	TOLLGATE_TEST_LARGE_MB=8192 $(CARGO) test --locked --test blackbox
 
 .PHONY: venv
 venv: $(SDKS)/sdk.stamp $(SDKS)/langfuse2.stamp ## install the SDKs that the tests drive, again when their list changes
