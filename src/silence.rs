@@ -40,8 +40,15 @@ pub struct Silence {
     serving: AtomicBool,
 }
 
+impl Default for Silence {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Silence {
-    fn new() -> Self {
+    /// A clock that stands.
+    pub fn new() -> Self {
         Self {
             epoch: Instant::now(),
             limit: AtomicU64::new(0),

@@ -40,6 +40,8 @@ pub(super) struct Gone {
 enum State {
     /// Nothing: no request has come yet, and Pingora waits for the first no longer than a minute.
     New,
+    /// Nothing yet: the first request has been answered within one turn, which was too short to be seen.
+    Answered,
     /// To ask the kernel.
     Serving,
     /// To end an idle connection.
@@ -52,19 +54,23 @@ impl Gone {
         Self { socket, silence, alarm: Box::pin(sleep(STEP)), state: State::New, watch: None }
     }
 
-    /// The next request begins.
+    /// A request has ended, and the next is waited for.
     pub(super) fn rest(&mut self) {
         self.watch = None;
+        if self.state == State::New {
+            self.state = State::Answered;
+        }
     }
 
     /// Ready when the connection should end. Polled after the request itself, it sees the request begin in the same turn.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let serving = self.silence.is_serving();
-            let rang = self.state != State::New && self.alarm.is_elapsed();
+            let rang = matches!(self.state, State::Serving | State::Idle) && self.alarm.is_elapsed();
             let wait = match (self.state, serving) {
                 (State::New, false) => return Poll::Pending,
-                (State::New | State::Idle, true) => STEP,
+                (State::New | State::Answered | State::Idle, true) => STEP,
+                (State::Answered, false) => IDLE,
                 (State::Serving, true) if rang && self.is_closed() => return Poll::Ready(()),
                 (State::Serving, true) if rang => STEP,
                 (State::Serving | State::Idle, false) if rang => match IDLE.checked_sub(self.silence.lasts()) {
@@ -111,5 +117,60 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         let _ = nix::unistd::close(self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    async fn idle_for(gone: &mut Gone) -> Duration {
+        let begun = Instant::now();
+        poll_fn(|cx| gone.poll(cx)).await;
+        begun.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_was_answered_at_once_ends_too() {
+        let (socket, _other) = UnixStream::pair().expect("pair");
+        let silence = Arc::new(Silence::new());
+        let mut gone = Gone::new(socket.as_raw_fd(), Arc::clone(&silence));
+        silence.begin();
+        silence.end();
+        gone.rest();
+        assert_eq!(idle_for(&mut gone).await.as_secs(), IDLE.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_time_counts_from_the_last_answer() {
+        let (socket, _other) = UnixStream::pair().expect("pair");
+        let silence = Arc::new(Silence::new());
+        let mut gone = Gone::new(socket.as_raw_fd(), Arc::clone(&silence));
+        for _ in 0..3 {
+            silence.begin();
+            let serving = tokio::time::timeout(Duration::from_secs(100), poll_fn(|cx| gone.poll(cx)));
+            assert!(serving.await.is_err(), "a request may take its time while its client is there");
+            silence.end();
+            gone.rest();
+            let waiting = tokio::time::timeout(Duration::from_secs(70), poll_fn(|cx| gone.poll(cx)));
+            assert!(waiting.await.is_err(), "a pause shorter than the limit is no end");
+        }
+        silence.begin();
+        silence.end();
+        assert_eq!(idle_for(&mut gone).await.as_secs(), IDLE.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_has_closed_is_seen_within_a_second() {
+        let (socket, other) = UnixStream::pair().expect("pair");
+        let silence = Arc::new(Silence::new());
+        let mut gone = Gone::new(socket.as_raw_fd(), Arc::clone(&silence));
+        silence.begin();
+        drop(other);
+        assert!(idle_for(&mut gone).await < Duration::from_secs(1));
     }
 }

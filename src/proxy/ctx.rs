@@ -35,6 +35,8 @@ pub struct RequestCtx {
     pub(super) fresh: bool,
     /// The clock of the client's connection; none over HTTP/2.
     pub(super) silence: Option<Arc<Silence>>,
+    /// Whether the body may be more than the sockets on the way hold.
+    pub(super) large_body: bool,
     /// How the access line is written, and whether it has been.
     pub(super) format: Format,
     pub(super) logged: bool,
@@ -66,6 +68,7 @@ impl RequestCtx {
             address: 0,
             fresh: false,
             silence: None,
+            large_body: false,
             format,
             logged: false,
             addresses: None,

@@ -85,8 +85,8 @@ pub(super) fn reading(error: &Error, ctx: &RequestCtx) -> Option<Rejection> {
 
 fn upstream(error: &Error, ctx: &RequestCtx) -> Rejection {
     match error.etype() {
-        // The upstream's clock runs during the upload too: it waited for the client, not the client for it.
-        ErrorType::ReadTimedout if !ctx.attempt.body_done => Rejection::BodyTimeout,
+        // Over HTTP/2 the upstream's clock runs during the upload: it waited for the client, not the client for it.
+        ErrorType::ReadTimedout if !ctx.attempt.body_done && ctx.silence.is_none() => Rejection::BodyTimeout,
         ErrorType::ConnectTimedout
         | ErrorType::TLSHandshakeTimedout
         | ErrorType::ReadTimedout

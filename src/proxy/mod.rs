@@ -36,6 +36,9 @@ use crate::resolve::Resolver;
 use crate::silence::{Silence, Watched};
 use crate::snapshot::Snapshot;
 
+/// Digits of the length of a body that any socket's buffer takes: fewer than 10,000 bytes.
+const MOST_DIGITS: usize = 4;
+
 /// The proxy.
 pub struct EdgeProxy {
     snapshot: Arc<ArcSwap<Snapshot>>,
@@ -84,6 +87,14 @@ impl EdgeProxy {
     }
 }
 
+/// Whether a body is declared that is too large to be sent before anybody reads it, or none knows how large it is.
+fn has_large_body(header: &RequestHeader) -> bool {
+    match header.headers.get(header::CONTENT_LENGTH) {
+        Some(declared) => declared.as_bytes().len() > MOST_DIGITS,
+        None => header.headers.contains_key(header::TRANSFER_ENCODING),
+    }
+}
+
 /// The clock of the client's connection. HTTP/2 has none: its connection carries many requests.
 fn silence(session: &Session) -> Option<Arc<Silence>> {
     let stream = session.downstream_session.stream()?;
@@ -104,6 +115,7 @@ impl ProxyHttp for EdgeProxy {
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<()> {
         ctx.record.read(session);
         ctx.silence = silence(session);
+        ctx.large_body = has_large_body(session.req_header());
         if let Some(silence) = &ctx.silence {
             silence.begin();
         }
@@ -203,6 +215,10 @@ impl ProxyHttp for EdgeProxy {
         response: &mut ResponseHeader,
         ctx: &mut RequestCtx,
     ) -> Result<()> {
+        if session.is_process_shutting_down() {
+            // The client's next request would meet a closed connection.
+            session.set_keepalive(None);
+        }
         forward::response(session.req_header(), response, ctx)
     }
 

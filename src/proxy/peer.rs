@@ -5,6 +5,7 @@
 //! peers that agree in address, SNI and protocol.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pingora::prelude::{Error, HttpPeer, Result};
 use pingora::protocols::ALPN;
@@ -23,6 +24,19 @@ const H2_STREAMS: usize = 100;
 const H2_STREAM_WINDOW: u32 = 256 << 10;
 /// What one HTTP/2 connection may have unread.
 const H2_CONNECTION_WINDOW: u32 = 8 << 20;
+
+/// How long Pingora waits for a client that pauses its upload.
+const BODY_PAUSE: Duration = Duration::from_secs(60);
+
+/// Over HTTP/1 the client's connection has a better clock, which begins at the end of the upload. Before that a write that
+/// stalls only makes Pingora wait for an answer, which must end too: later than a pause of the client would be cut.
+fn read_timeout(member: &Member, ctx: &RequestCtx) -> Option<Duration> {
+    match &ctx.silence {
+        None => Some(member.silence),
+        Some(_) if ctx.large_body => Some(member.silence + BODY_PAUSE),
+        Some(_) => None,
+    }
+}
 
 /// The peer of the next attempt.
 pub(super) async fn pick(resolver: &Arc<Resolver>, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
@@ -63,8 +77,7 @@ fn peer(member: &Member, address: std::net::SocketAddr, ctx: &RequestCtx) -> Htt
     options.alpn = if target.tls { ALPN::H2H1 } else { ALPN::H1 };
     options.connection_timeout = Some(ctx.snapshot.connect);
     options.total_connection_timeout = Some(ctx.snapshot.connect * 2);
-    // Over HTTP/1 the client's connection has a better clock.
-    options.read_timeout = ctx.silence.is_none().then_some(member.silence);
+    options.read_timeout = read_timeout(member, ctx);
     options.write_timeout = Some(member.silence);
     options.idle_timeout = Some(ctx.snapshot.idle);
     options.max_h2_streams = H2_STREAMS;
@@ -73,7 +86,7 @@ fn peer(member: &Member, address: std::net::SocketAddr, ctx: &RequestCtx) -> Htt
     if ctx.fresh {
         // A key of its own shares no connection, and none is left behind under it.
         peer.group_key = uuid::Uuid::new_v4().as_u64_pair().0;
-        options.idle_timeout = Some(std::time::Duration::ZERO);
+        options.idle_timeout = Some(Duration::ZERO);
     }
     options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
     peer

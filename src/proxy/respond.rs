@@ -35,7 +35,8 @@ pub(super) async fn early(session: &mut Session, ctx: &mut RequestCtx, rejection
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let waits = session.req_header().headers.contains_key(header::EXPECT);
     let small = declared.is_none_or(|declared| declared <= SMALL);
-    if !waits && small && discard(session, SMALL).await {
+    let stays = !session.is_process_shutting_down();
+    if stays && !waits && small && discard(session, SMALL).await {
         return write(session, ctx, rejection).await;
     }
     session.downstream_session.set_keepalive(None);

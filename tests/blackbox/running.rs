@@ -112,6 +112,28 @@ fn a_stop_lets_requests_end_and_a_hangup_does_nothing() {
 }
 
 #[test]
+fn an_answer_after_the_stop_says_that_the_connection_ends() {
+    let (let_go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let origin = Origin::start(move |exchange| {
+        let _ = wait.lock().expect("lock").recv_timeout(crate::support::PATIENCE);
+        exchange.ok("fine")
+    });
+    let mut gate = Gate::routes(&[format!("{{path: /a, target: '{}'}}", origin.url("/"))]);
+    let mut client = Client::connect(gate.port);
+    client.write("GET /a HTTP/1.1\r\nHost: x\r\n\r\n").expect("write");
+    origin.only();
+    gate.signal("TERM");
+    crate::support::wait_until("no new connection is accepted", || {
+        std::net::TcpStream::connect(("127.0.0.1", gate.port)).is_err()
+    });
+    let_go.send(()).expect("the origin waits");
+    let answer = client.answer("GET").expect("answer");
+    assert_eq!((answer.status(), answer.one("connection")), (200, Some("close")));
+    assert_eq!(gate.ended().code(), Some(0));
+}
+
+#[test]
 fn an_idle_gate_stops_at_once() {
     let mut gate = Gate::routes(&["{path: /a, target: 'http://127.0.0.1:1/'}".into()]);
     let idle = Client::connect(gate.port);
