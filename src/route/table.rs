@@ -36,8 +36,8 @@ pub struct Table<T> {
 struct Branch {
     lengths: Lengths,
     literals: Index,
-    /// By length; few.
-    templates: SmallVec<[(usize, Shapes); 1]>,
+    /// Of all lengths; a branch has few.
+    templates: Shapes,
 }
 
 #[derive(Debug)]
@@ -124,15 +124,7 @@ impl<T> Table<T> {
         if parts.iter().all(|part| *part == ShapePart::Literal) {
             return branch.literals.entry(hash).or_default();
         }
-        if !branch.templates.iter().any(|(length, _)| *length == parts.len()) {
-            branch.templates.push((parts.len(), Shapes::new()));
-        }
-        let shapes = branch.templates.iter_mut().find(|(length, _)| *length == parts.len()).map(|(_, shapes)| shapes);
-        match shapes {
-            Some(shapes) => shapes.entry(parts).or_default().entry(hash).or_default(),
-            // It has just been pushed; were it not, literals are where a look-up would miss it harmlessly.
-            None => branch.literals.entry(hash).or_default(),
-        }
+        branch.templates.entry(parts).or_default().entry(hash).or_default()
     }
 
     /// Finds the route for `path` and `method`.
@@ -187,11 +179,6 @@ impl<T> Table<T> {
         }
         None
     }
-
-    /// Everything in the table, in the order it was given.
-    pub fn iter(&self) -> impl Iterator<Item = (&Pattern, &Methods, &T)> {
-        self.entries.iter().map(|entry| (&entry.pattern, &entry.methods, &entry.value))
-    }
 }
 
 /// Whether two patterns match the same paths, whatever their names.
@@ -214,8 +201,7 @@ impl Branch {
         hash: u64,
         path: &'t RequestPath<'_>,
     ) -> impl Iterator<Item = &'t SmallVec<[u32; 2]>> {
-        let templates =
-            self.templates.iter().filter(move |(length, _)| *length == count).flat_map(|(_, shapes)| shapes);
+        let templates = self.templates.iter().filter(move |(shape, _)| shape.len() == count);
         let templates = templates.filter_map(|(shape, index)| bucket(shape, index, path));
         self.literals.get(&hash).into_iter().chain(templates)
     }
