@@ -120,7 +120,7 @@ impl KeyPlaces {
 struct Seen {
     any: bool,
     repeated: bool,
-    known: Option<(Principal, Vec<u8>)>,
+    known: Option<Principal>,
     fault: Option<AuthFault>,
 }
 
@@ -135,11 +135,10 @@ impl Seen {
             if repeated {
                 self.fault = Some(AuthFault::Repeated);
             }
-            match &self.known {
-                Some((_, other)) if other != token => self.fault = Some(AuthFault::TwoKeys),
-                Some(_) => {}
-                None => self.known = Some((principal, token.to_vec())),
+            if self.known.is_some_and(|other| other != principal) {
+                self.fault = Some(AuthFault::TwoKeys);
             }
+            self.known = Some(principal);
         }
     }
 
@@ -147,7 +146,7 @@ impl Seen {
         match (self.fault, self.known) {
             (Some(fault), _) => Err(fault),
             (None, _) if self.repeated && !open => Err(AuthFault::Repeated),
-            (None, Some((principal, _))) => Ok(principal),
+            (None, Some(principal)) => Ok(principal),
             (None, None) if self.any => Err(AuthFault::Unknown),
             (None, None) => Err(AuthFault::Missing),
         }
