@@ -10,6 +10,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Version};
 
 use crate::auth::{AuthFault, Principal};
+use crate::framing::Fault;
 use crate::limit::Place;
 use crate::rejection::{Dialect, Rejection};
 use crate::route::{Found, Match, Methods, RequestPath, is_reserved};
@@ -87,6 +88,10 @@ pub fn step(snapshot: &Snapshot, head: Head<'_>) -> Step {
 fn admit(snapshot: &Snapshot, head: Head<'_>, route: &mut Option<Arc<Route>>) -> Result<Admission, Rejection> {
     let (path, query) = split_target(head.target);
     refuse_method(head.method)?;
+    // RFC 9113 section 8.3.1: there a path is a path, or `*`.
+    if head.version == Version::HTTP_2 && !matches!(head.target, [b'/', ..] | b"*") {
+        return Err(Rejection::BadFrame(Fault::Target));
+    }
     let path = RequestPath::parse(path).map_err(Rejection::BadPath)?;
     refuse_loop(snapshot, head.headers)?;
     let found = find(snapshot, &path, head.method)?;

@@ -17,7 +17,7 @@ use crate::config::{self, Config, Overrides};
 use crate::proxy::Format;
 use crate::server::{self, Options, Workers};
 use crate::snapshot::{self, Snapshot};
-use crate::{logger, trust};
+use crate::{edge, logger, trust};
 
 /// Exit codes.
 const OK: u8 = 0;
@@ -109,10 +109,11 @@ fn with_config(arguments: &Arguments, command: fn(&Arguments, &Path) -> u8) -> u
 }
 
 fn load(arguments: &Arguments, path: &Path) -> (Option<(Config, Snapshot)>, Report) {
-    let overrides = Overrides { host: arguments.host.clone(), port: arguments.port };
+    let overrides = Overrides { host: arguments.host.clone(), port: arguments.port, ..Overrides::default() };
     let (config, mut report) = config::load(path, &Process, &overrides);
     let compiled = config.and_then(|config| {
         trust::check(config.network.ca_pem.as_ref(), &mut report);
+        edge::check_certificates(&config.listen, &mut report);
         snapshot::compile(&config, &mut report).map(|snapshot| (config, snapshot))
     });
     report.sort();
@@ -179,7 +180,7 @@ fn start(arguments: &Arguments, path: &Path, debug: bool, begun: Instant) -> Res
     log::debug!("started in {:?}", begun.elapsed());
     let format = if debug || stdout().is_terminal() { Format::Text } else { Format::Json };
     let options = Options { format, detailed: arguments.detailed_debug };
-    workers.serve(bound, &config.network, snapshot, options).map_err(|error| format!("error: {error}\n"))
+    workers.serve(bound, &config, snapshot, options).map_err(|error| format!("error: {error}\n"))
 }
 
 /// `1 error`, `2 errors`.

@@ -133,7 +133,14 @@ pub fn is_framing(name: &HeaderName) -> bool {
 
 /// Fields that are meant for Tollgate and end here.
 fn is_proxy_only(name: &HeaderName) -> bool {
-    *name == header::EXPECT || name.as_str().starts_with(PASS) || name.as_str() == "x-litellm-api-key"
+    let name = name.as_str();
+    name == "expect" || name.starts_with(PASS) || name == "x-litellm-api-key" || tells_of_client(name)
+}
+
+/// Fields by which proxies say who is calling. What a stranger wrote there is worth nothing, and an upstream that believes
+/// it would be deceived in our name; `tollgate.forwarded_headers` writes them anew.
+fn tells_of_client(name: &str) -> bool {
+    name.starts_with("x-forwarded-") || matches!(name, "forwarded" | "x-real-ip")
 }
 
 /// Fields that describe the body, its negotiation and the call, which an API needs to give the right answer.

@@ -12,6 +12,8 @@ pub mod secret;
 pub mod config;
 // Floor 2
 pub mod auth;
+pub mod client;
+pub mod framing;
 pub mod header;
 pub mod limit;
 pub mod route;
@@ -21,9 +23,10 @@ pub mod admit;
 pub mod rejection;
 pub mod snapshot;
 // Floor 4a
+pub mod downstream;
 pub mod logger;
+pub mod memory;
 pub mod resolve;
-pub mod silence;
 pub mod trust;
 // Floor 4b
 pub mod edge;

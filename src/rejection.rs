@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::auth::AuthFault;
+use crate::framing::Fault;
 use crate::route::PathError;
 
 /// The shape in which a route's clients expect errors.
@@ -52,6 +53,8 @@ pub enum Rejection {
     Auth(AuthFault),
     /// The request's framing or body is broken.
     BadBody,
+    /// Its head or its framing could be read in two ways, or in none.
+    BadFrame(Fault),
     /// The path is refused.
     BadPath(PathError),
     /// The client stopped sending its body.
@@ -60,6 +63,10 @@ pub enum Rejection {
     BodyTooLarge(u64),
     /// The client expects something else than `100-continue`.
     Expectation,
+    /// An HTTP/2 client sent more control frames than it may.
+    Flood,
+    /// The head of a request did not become whole in time, or a handshake did not.
+    HeadTimeout,
     /// Something of ours failed.
     Internal,
     /// The path holds a Tollgate key, which would leave with it.
@@ -75,8 +82,19 @@ pub enum Rejection {
         /// The canonical path.
         path: String,
     },
+    /// The PROXY protocol was expected, and was not spoken or not by who may.
+    NotAnnounced,
+    /// No TLS could be agreed on.
+    NoTls,
+    /// The process can carry no more.
+    Overloaded,
     /// The route leads to something that is not served yet.
     NotServedYet(&'static str),
+    /// Too many connections are held.
+    TooManyConnections {
+        /// In all, or from one address.
+        all: bool,
+    },
     /// Too many requests are in flight.
     TooManyInFlight,
     /// The upstream could not be reached, or broke the protocol.
@@ -104,17 +122,21 @@ impl Rejection {
     /// The status of the answer.
     pub fn status(&self) -> u16 {
         match self {
-            Self::BadBody | Self::BadPath(_) | Self::KeyInPath | Self::Upgrade => 400,
+            Self::BadFrame(fault) => fault.status(),
+            Self::BadBody | Self::BadPath(_) | Self::KeyInPath | Self::NotAnnounced | Self::NoTls | Self::Upgrade => {
+                400
+            }
             Self::Auth(_) => 401,
             Self::NoRoute { .. } => 404,
             Self::MethodNotAllowed(_) => 405,
-            Self::BodyTimeout => 408,
+            Self::BodyTimeout | Self::HeadTimeout => 408,
             Self::BodyTooLarge(_) => 413,
             Self::Expectation => 417,
-            Self::TooManyInFlight => 429,
+            Self::Flood | Self::TooManyInFlight => 429,
             Self::Internal => 500,
             Self::NotServedYet(_) => 501,
             Self::UpstreamFailed(_) => 502,
+            Self::Overloaded | Self::TooManyConnections { .. } => 503,
             Self::UpstreamTimeout => 504,
             Self::Loop => 508,
         }
@@ -128,16 +150,30 @@ impl Rejection {
             Self::Auth(AuthFault::TwoKeys) => "two_keys",
             Self::Auth(AuthFault::Unknown) => "unknown_key",
             Self::BadBody => "bad_body",
+            Self::BadFrame(fault) => match fault.status() {
+                414 => "target_too_long",
+                431 => "head_too_large",
+                501 => "coding_not_served",
+                505 => "version_not_served",
+                _ => "bad_frame",
+            },
             Self::BadPath(_) => "bad_path",
             Self::BodyTimeout => "body_timeout",
             Self::BodyTooLarge(_) => "body_too_large",
             Self::Expectation => "expectation",
+            Self::Flood => "flood",
+            Self::HeadTimeout => "head_timeout",
             Self::Internal => "internal",
             Self::KeyInPath => "key_in_path",
             Self::Loop => "loop",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::NoRoute { .. } => "no_route",
+            Self::NotAnnounced => "not_announced",
+            Self::NoTls => "no_tls",
             Self::NotServedYet(_) => "not_served_yet",
+            Self::Overloaded => "overloaded",
+            Self::TooManyConnections { all: true } => "too_many_connections",
+            Self::TooManyConnections { all: false } => "too_many_from_address",
             Self::TooManyInFlight => "too_many_in_flight",
             Self::UpstreamFailed(UpstreamFault::Connect) => "upstream_connect",
             Self::UpstreamFailed(UpstreamFault::Resolve) => "upstream_resolve",
@@ -151,8 +187,8 @@ impl Rejection {
     /// Whose fault it was.
     pub fn blame(&self) -> Blame {
         match self {
-            Self::TooManyInFlight => Blame::Policy,
-            Self::Internal | Self::NotServedYet(_) => Blame::Gateway,
+            Self::TooManyConnections { .. } | Self::TooManyInFlight => Blame::Policy,
+            Self::Internal | Self::NotServedYet(_) | Self::Overloaded => Blame::Gateway,
             Self::UpstreamFailed(_) | Self::UpstreamTimeout => Blame::Upstream,
             _ => Blame::Caller,
         }
@@ -163,10 +199,17 @@ impl Rejection {
         match self {
             Self::Auth(fault) => auth_message(*fault).into(),
             Self::BadBody => "The request's fields or the framing of its body are not what HTTP asks for.".into(),
+            Self::BadFrame(fault) => format!("The request was refused: {}.", fault.text()),
             Self::BadPath(error) => format!("The request was refused: {error}."),
             Self::BodyTimeout => "The request body did not arrive in time.".into(),
             Self::BodyTooLarge(most) => format!("The request body is larger than the {most} bytes that are allowed."),
             Self::Expectation => "No expectation but `100-continue` can be met.".into(),
+            Self::Flood => "Too many control frames.".into(),
+            Self::HeadTimeout => "The head of the request did not arrive in time.".into(),
+            Self::NotAnnounced => "The PROXY protocol is expected here, from the proxies that are trusted.".into(),
+            Self::NoTls => "No TLS could be agreed on.".into(),
+            Self::Overloaded => "The gateway can carry no more requests; try again in a moment.".into(),
+            Self::TooManyConnections { .. } => "The gateway holds too many connections.".into(),
             Self::KeyInPath => "The path holds a Tollgate key, which is never sent on. Send it in a header.".into(),
             Self::Internal => {
                 "The gateway failed to serve the request; its log has the reason under this call id.".into()
@@ -189,7 +232,9 @@ impl Rejection {
         match self {
             Self::Auth(_) => Some(("WWW-Authenticate", "Bearer realm=\"tollgate\"".into())),
             Self::MethodNotAllowed(methods) => Some(("Allow", methods.join(", "))),
-            Self::TooManyInFlight => Some(("Retry-After", Duration::from_secs(1).as_secs().to_string())),
+            Self::Overloaded | Self::TooManyConnections { .. } | Self::TooManyInFlight => {
+                Some(("Retry-After", Duration::from_secs(1).as_secs().to_string()))
+            }
             _ => None,
         }
     }
@@ -222,6 +267,7 @@ impl Rejection {
             404 => "not_found_error",
             429 => "throttling_error",
             502 | 504 => "upstream_error",
+            503 => "service_unavailable_error",
             500 | 501 => "internal_server_error",
             _ => "invalid_request_error",
         }
@@ -233,6 +279,7 @@ impl Rejection {
             404 => "not_found_error",
             413 => "request_too_large",
             429 => "rate_limit_error",
+            503 => "overloaded_error",
             500..=599 => "api_error",
             _ => "invalid_request_error",
         }

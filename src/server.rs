@@ -21,11 +21,16 @@ use pingora::services::listening::Service;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::config::listen::Listen;
-use crate::config::{Config, Network};
-use crate::edge::Edge;
-use crate::proxy::{EdgeProxy, Format, InFlight};
+use crate::config::{self, Config};
+use crate::downstream::Rate;
+use crate::edge::{self, Certificate, Edge, Rules, Times};
+use crate::framing::Limits;
+use crate::limit::Connections;
+use crate::memory;
+use crate::proxy::{EdgeProxy, Format, Load, Manner};
 use crate::resolve::Resolver;
 use crate::snapshot::Snapshot;
 use crate::trust::Trust;
@@ -36,6 +41,10 @@ const DRAIN: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(10);
 /// How many ports are tried where the system picks.
 const TRIES: u32 = 50;
+/// How often it is looked whether certificates have changed.
+const CERTIFICATES: Duration = Duration::from_secs(5);
+/// How often memory is measured.
+const MEMORY: Duration = Duration::from_millis(250);
 /// Idle upstream connections kept for each worker.
 const POOL: usize = 128;
 
@@ -48,8 +57,12 @@ pub struct Options {
     pub detailed: bool,
 }
 
-/// A listening socket and its address.
-pub type Bound = (SocketAddr, TcpListener);
+/// A listening socket, and what is served on it. Its address is the one that was bound.
+#[derive(Debug)]
+pub struct Bound {
+    listen: Listen,
+    listener: TcpListener,
+}
 
 /// Binds every address, or says which one is taken. Port 0 is one port that the system picks for all of them: what it
 /// picks for the first may be taken for the second, and then another is tried.
@@ -70,11 +83,11 @@ fn bind_all(listen: &[Listen]) -> Result<Vec<Bound>, (io::ErrorKind, String)> {
     for wanted in listen {
         let mut address = wanted.address;
         if address.port() == 0 {
-            address.set_port(bound.first().map_or(0, |(first, _)| first.port()));
+            address.set_port(bound.first().map_or(0, |first| first.listen.address.port()));
         }
         match TcpListener::bind(address).and_then(|listener| {
             listener.set_nonblocking(true)?;
-            Ok((listener.local_addr()?, listener))
+            Ok(Bound { listen: Listen { address: listener.local_addr()?, ..wanted.clone() }, listener })
         }) {
             Ok(listener) => bound.push(listener),
             Err(error) if wanted.optional && error.kind() != io::ErrorKind::AddrInUse => {
@@ -114,11 +127,11 @@ impl Workers {
     pub fn serve(
         mut self,
         bound: Vec<Bound>,
-        network: &Network,
+        config: &Config,
         snapshot: Snapshot,
         options: Options,
     ) -> Result<(), String> {
-        let served = run(bound, network, snapshot, options, self.count, &mut self.signals);
+        let served = run(bound, config, snapshot, options, self.count, &mut self.signals);
         let result = self.runtime.block_on(served);
         // What is still being served after the drain is cut.
         self.runtime.shutdown_background();
@@ -157,12 +170,13 @@ impl Signals {
 
 async fn run(
     bound: Vec<Bound>,
-    network: &Network,
+    config: &Config,
     snapshot: Snapshot,
     options: Options,
     workers: usize,
     signals: &mut Signals,
 ) -> Result<(), String> {
+    let Config { network, edge, .. } = config;
     let trust = Trust::gather(network.ca_pem.as_ref().map(|(pem, _)| pem.as_slice()))
         .map_err(|error| format!("the trusted certificates cannot be handed over: {error}"))?;
     let conf = ServerConf {
@@ -171,37 +185,98 @@ async fn run(
         upstream_keepalive_pool_size: POOL,
         ..ServerConf::default()
     };
-    let in_flight = InFlight::default();
+    let load = Arc::new(Load::new(edge.in_flight));
+    let trusted = Arc::clone(&snapshot.trusted);
     let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
     let resolver = Arc::new(Resolver::new(network));
-    let proxy = EdgeProxy::new(snapshot, resolver, in_flight.clone(), options.format, options.detailed);
-    let mut service = Service::new("edge".into(), Edge::new(http_proxy(&Arc::new(conf), proxy)));
-    let mut descriptors = Fds::new();
-    for (address, listener) in bound {
-        // Heads and bodies are read into buffers of their own: one more of 64 KiB for each idle connection serves nobody.
-        let unread = L4BufferSettings::default().read(0);
-        service.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(unread));
-        descriptors.add(address.to_string(), listener.into_raw_fd());
-    }
+    let rules = rules(edge);
+    let manner = Manner { format: options.format, detailed: options.detailed, write_timeout: rules.times.write };
+    let proxy = EdgeProxy::new(snapshot, resolver, Arc::clone(&load), manner);
+    let hosted = edge::hosted(http_proxy(&Arc::new(conf), proxy.clone()), &rules);
     let (stop, stopped) = watch::channel(false);
-    let accepting = tokio::spawn(async move {
-        service.start_service(Some(Arc::new(Mutex::new(descriptors))), stopped, 1).await;
-    });
+    let mut accepting = JoinSet::new();
+    let mut certificates = Vec::new();
+    for Bound { listen, listener } in bound {
+        let certificate = certificate(&listen)?;
+        certificates.extend(certificate.clone());
+        let edge = Edge::new(Arc::clone(&hosted), proxy.clone(), rules.clone())
+            .with_certificate(certificate)
+            .announced_by(listen.announced.then(|| Arc::clone(&trusted)));
+        accepting.spawn(accept(edge, listen.address, listener, stopped.clone()));
+    }
+    tokio::spawn(keep_certificates(certificates));
+    tokio::spawn(keep_memory(Arc::clone(&load), edge.memory.or_else(memory::allowed)));
     signals.stop().await;
-    log::info!("stopping: {} requests are being served", in_flight.count());
+    log::info!("stopping: {} requests are being served", load.in_flight());
     let _ = stop.send(true);
     tokio::select! {
-        () = drained(accepting, &in_flight) => {}
-        () = tokio::time::sleep(DRAIN) => log::warn!("{} requests are cut", in_flight.count()),
+        () = drained(accepting, &load) => {}
+        () = tokio::time::sleep(DRAIN) => log::warn!("{} requests are cut", load.in_flight()),
         () = signals.stop() => {}
+    }
+    let refused = proxy.tally().summary();
+    if !refused.is_empty() {
+        log::info!("refused since the start: {refused}");
     }
     Ok(())
 }
 
+/// What holds for every listener.
+fn rules(edge: &config::Edge) -> Rules {
+    let seconds = Duration::from_secs_f64;
+    Rules {
+        head: Limits { bytes: edge.header_bytes, fields: edge.header_fields, target: edge.target_bytes },
+        times: Times {
+            head: seconds(edge.header_seconds),
+            idle: seconds(edge.keepalive_seconds),
+            write: seconds(edge.write_seconds),
+            body: Rate { bytes: edge.body_rate, window: seconds(edge.body_seconds) },
+        },
+        connections: Arc::new(Connections::new(
+            edge.connections.unwrap_or_else(memory::connections),
+            edge.connections_per_address,
+        )),
+    }
+}
+
+fn certificate(listen: &Listen) -> Result<Option<Arc<Certificate>>, String> {
+    let loaded = listen.tls.clone().map(Certificate::load).transpose();
+    loaded.map(|loaded| loaded.map(Arc::new)).map_err(|fault| fault.to_string())
+}
+
+/// Serves one listener until `stopped` says so.
+async fn accept(edge: Edge, address: SocketAddr, listener: TcpListener, stopped: watch::Receiver<bool>) {
+    let mut service = Service::new("edge".into(), edge);
+    // Heads and bodies are read into buffers of their own: one more of 64 KiB for each idle connection serves nobody.
+    let unread = L4BufferSettings::default().read(0);
+    service.add_listener(ListenerConfig::tcp(address.to_string()).l4_buffer(unread));
+    let mut descriptors = Fds::new();
+    descriptors.add(address.to_string(), listener.into_raw_fd());
+    service.start_service(Some(Arc::new(Mutex::new(descriptors))), stopped, 1).await;
+}
+
+/// Reads certificates again when their files have changed.
+async fn keep_certificates(certificates: Vec<Arc<Certificate>>) {
+    let certificates = Arc::new(certificates);
+    while !certificates.is_empty() {
+        tokio::time::sleep(CERTIFICATES).await;
+        let all = Arc::clone(&certificates);
+        let _ = tokio::task::spawn_blocking(move || all.iter().for_each(|certificate| certificate.refresh())).await;
+    }
+}
+
+/// Tells `load` when the process holds more than `most` bytes.
+async fn keep_memory(load: Arc<Load>, most: Option<u64>) {
+    while let Some(most) = most {
+        load.note_memory(memory::held().is_some_and(|held| held > most));
+        tokio::time::sleep(MEMORY).await;
+    }
+}
+
 /// Waits until nobody accepts and nothing is being served.
-async fn drained(accepting: tokio::task::JoinHandle<()>, in_flight: &InFlight) {
-    let _ = accepting.await;
-    while in_flight.count() > 0 {
+async fn drained(mut accepting: JoinSet<()>, load: &Load) {
+    while accepting.join_next().await.is_some() {}
+    while load.in_flight() > 0 {
         tokio::time::sleep(LOOK).await;
     }
 }
@@ -214,8 +289,9 @@ pub fn announce(bound: &[Bound], config: &Config) -> String {
         let below = if endpoint.include_subpath { "/*" } else { "" };
         out += &format!("  {mark}  {}{below}\n", endpoint.name());
     }
-    for (address, _) in bound {
-        out += &format!("listening on http://{address}\n");
+    for Bound { listen, .. } in bound {
+        let scheme = if listen.tls.is_some() { "https" } else { "http" };
+        out += &format!("listening on {scheme}://{}\n", listen.address);
     }
     out
 }

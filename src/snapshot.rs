@@ -11,6 +11,7 @@ use http::Version;
 use http::header::{self, HeaderName, HeaderValue};
 
 use crate::auth::{KeyPlaces, Keyring};
+use crate::client::Trusted;
 use crate::config::error::{Report, Site};
 use crate::config::listen::Listen;
 use crate::config::{Config, Endpoint, Network, QueryText, TargetText};
@@ -32,6 +33,10 @@ pub struct Snapshot {
     pub gate: Option<Gate>,
     /// The name under which this process signs `Via`, so that it knows a request it has sent itself.
     pub pseudonym: Pseudonym,
+    /// Whose word on a client's address is taken.
+    pub trusted: Arc<Trusted>,
+    /// Whether upstreams are told who is calling, in `X-Forwarded-*`.
+    pub forwarded_headers: bool,
     /// How long connecting may take: TCP, and again TLS.
     pub connect: Duration,
     /// How long an unused upstream connection is kept.
@@ -163,6 +168,7 @@ pub fn compile(config: &Config, report: &mut Report) -> Option<Snapshot> {
             None
         }
     };
+    let trusted = trusted(config, report);
     let routes = routes.filter(|_| report.problems.len() == before)?;
     Some(Snapshot {
         routes,
@@ -170,9 +176,22 @@ pub fn compile(config: &Config, report: &mut Report) -> Option<Snapshot> {
         request_bytes: config.limits.request_bytes,
         gate: config.limits.parallel.map(Gate::new),
         pseudonym: Pseudonym::new(),
+        trusted: Arc::new(trusted),
+        forwarded_headers: config.edge.forwarded_headers,
         connect: Duration::from_secs_f64(config.network.connect_seconds),
         idle: Duration::from_secs_f64(config.network.idle_seconds),
     })
+}
+
+fn trusted(config: &Config, report: &mut Report) -> Trusted {
+    let read = config.edge.trusted_proxies.iter().filter_map(|(text, site)| {
+        let network = text.parse().ok();
+        if network.is_none() {
+            report.problem(site, format!("`{text}` is not a network"), "write ADDRESS or ADDRESS/BITS, as 10.0.0.0/8");
+        }
+        network
+    });
+    Trusted::new(read.collect())
 }
 
 fn places(config: &Config, report: &mut Report) -> KeyPlaces {

@@ -206,10 +206,8 @@ pub const LATER: &[(&str, &str)] = &[
     (TOLLGATE.path, "keys"),
     (TOLLGATE.path, "admin_listen"),
     (TOLLGATE.path, "store"),
-    (TOLLGATE.path, "limits"),
     (TOLLGATE.path, "adapters"),
     (TOLLGATE.path, "watch"),
-    (TOLLGATE.path, "trusted_proxies"),
     (TOLLGATE.path, "log_format"),
 ];
 
@@ -237,6 +235,55 @@ pub const TOLLGATE: Shape = Shape {
         honoured("resolve", Kind::Map, "`host` or `host:port` to `address` or `address:port`, as curl's --resolve"),
         honoured("dns", Kind::Map, "name servers"),
         honoured("timeouts", Kind::Map, "timeouts of the whole proxy"),
+        honoured("limits", Kind::Map, "what clients may use of the proxy"),
+        honoured(
+            "trusted_proxies",
+            Kind::List,
+            "networks whose X-Forwarded-For, Forwarded and PROXY protocol are believed",
+        ),
+        honoured("forwarded_headers", Kind::Bool, "true: X-Forwarded-For, -Proto and -Host are sent to upstreams"),
+    ],
+};
+
+/// An entry of `tollgate.listen` that is a mapping.
+pub const LISTEN: Shape = Shape {
+    path: "tollgate.listen[]",
+    closed: true,
+    fields: &[
+        honoured("address", Kind::Text, "`address:port`, as in an entry that is text"),
+        honoured("tls", Kind::Map, "the certificate; without it clients speak plainly"),
+        honoured("proxy_protocol", Kind::Bool, "true: the trusted proxies announce every client by the PROXY protocol"),
+    ],
+};
+
+/// `tollgate.listen[].tls`.
+pub const LISTEN_TLS: Shape = Shape {
+    path: "tollgate.listen[].tls",
+    closed: true,
+    fields: &[
+        honoured("cert", Kind::Text, "a PEM file with the certificate and those that lead to its authority"),
+        honoured("key", Kind::Text, "a PEM file with its key"),
+        honoured("client_ca", Kind::Text, "a PEM file with authorities: clients must show a certificate of theirs"),
+    ],
+};
+
+/// `tollgate.limits`.
+pub const LIMITS: Shape = Shape {
+    path: "tollgate.limits",
+    closed: true,
+    fields: &[
+        honoured("header_bytes", Kind::Number, "bytes of a request's head; default 65536; more is 431"),
+        honoured("header_fields", Kind::Number, "fields of a request's head; default 100; more is 431"),
+        honoured("target_bytes", Kind::Number, "bytes of a request's target; default 16384; more is 414"),
+        honoured("connections", Kind::Number, "connections held; default half of the files the process may open"),
+        honoured("connections_per_address", Kind::Number, "connections from one address; default unlimited"),
+        honoured("in_flight", Kind::Number, "requests served at once; default 10000; more is 503"),
+        honoured(
+            "memory_mb",
+            Kind::Number,
+            "memory in MB (10^6 bytes) above which requests are 503; default 90 % of a container's",
+        ),
+        honoured("body_rate", Kind::Number, "bytes a second that a request's body must bring; default 240; 0: any"),
     ],
 };
 
@@ -254,12 +301,35 @@ pub const TIMEOUTS: Shape = Shape {
     fields: &[
         honoured("connect", Kind::Number, "seconds for TCP, and again for TLS; default 5"),
         honoured("idle", Kind::Number, "seconds an unused upstream connection is kept; default 30"),
+        honoured(
+            "header",
+            Kind::Number,
+            "seconds for a request's whole head, and for a TLS handshake; default 10; then 408",
+        ),
+        honoured("keepalive", Kind::Number, "seconds a client's connection may wait for its next request; default 75"),
+        honoured("body", Kind::Number, "seconds over which limits.body_rate is measured; default 20; then 408"),
+        honoured("write", Kind::Number, "seconds a client may take nothing of an answer; default 60"),
     ],
 };
 
 /// Every shape, for the schema and for the test that walks the table.
-pub const SHAPES: &[Shape] =
-    &[TOP, GENERAL, ENTRY, ENTRY_OWN, TOLLGATE, DNS, TIMEOUTS, LITELLM, ROUTER, MODEL, MODEL_PARAMS, MODEL_INFO];
+pub const SHAPES: &[Shape] = &[
+    TOP,
+    GENERAL,
+    ENTRY,
+    ENTRY_OWN,
+    TOLLGATE,
+    LISTEN,
+    LISTEN_TLS,
+    LIMITS,
+    DNS,
+    TIMEOUTS,
+    LITELLM,
+    ROUTER,
+    MODEL,
+    MODEL_PARAMS,
+    MODEL_INFO,
+];
 
 impl Shape {
     /// The field `name`.

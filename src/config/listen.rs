@@ -3,24 +3,50 @@
 //! The law: only loopback is served unless somebody wrote otherwise. It binds nothing.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use crate::config::error::Site;
 
 /// LiteLLM's port.
 pub const DEFAULT_PORT: u16 = 4000;
 
 /// One address to listen on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// The address; port 0 lets the system pick.
     pub address: SocketAddr,
     /// Whether a machine without this address family may go on without it.
     pub optional: bool,
+    /// TLS; none: clients speak plainly.
+    pub tls: Option<Tls>,
+    /// Whether the trusted proxies announce every client by the PROXY protocol.
+    pub announced: bool,
+}
+
+/// The files of a listener's TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate and those that lead to its authority, in PEM.
+    pub cert: PathBuf,
+    /// Its key, in PEM.
+    pub key: PathBuf,
+    /// The authorities of client certificates, in PEM; none: clients need none.
+    pub client_ca: Option<PathBuf>,
+    /// Where the file names them.
+    pub site: Site,
+}
+
+impl Listen {
+    fn plain(address: SocketAddr, optional: bool) -> Self {
+        Self { address, optional, tls: None, announced: false }
+    }
 }
 
 /// Both loopback addresses at `port`.
 pub fn loopback(port: u16) -> Vec<Listen> {
     vec![
-        Listen { address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port), optional: false },
-        Listen { address: SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), port), optional: true },
+        Listen::plain(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port), false),
+        Listen::plain(SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), port), true),
     ]
 }
 
@@ -31,7 +57,7 @@ pub fn host(host: &str, port: u16) -> Option<Vec<Listen>> {
     }
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     let address = SocketAddr::new(bare.parse().ok()?, port);
-    Some(vec![Listen { address, optional: false }])
+    Some(vec![Listen::plain(address, false)])
 }
 
 /// `host:port`, or a port alone.

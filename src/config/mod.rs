@@ -6,7 +6,7 @@
 //! beside their types, one floor up; `snapshot` applies them and reports into the same [`Report`].
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::env::{Environ, Expanded};
 use crate::config::error::{Report, Site};
@@ -32,6 +32,10 @@ pub struct Overrides {
     pub host: Option<String>,
     /// `--port`.
     pub port: Option<u16>,
+    /// `--ssl_certfile_path`.
+    pub tls_cert: Option<PathBuf>,
+    /// `--ssl_keyfile_path`.
+    pub tls_key: Option<PathBuf>,
 }
 
 /// A valid config.
@@ -51,6 +55,41 @@ pub struct Config {
     pub limits: Limits,
     /// How upstreams are reached.
     pub network: Network,
+    /// What clients may use, and who is believed.
+    pub edge: Edge,
+}
+
+/// What clients may use of the proxy, and whose word on addresses is taken.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    /// Bytes of a head.
+    pub header_bytes: usize,
+    /// Fields of a head.
+    pub header_fields: usize,
+    /// Bytes of a target.
+    pub target_bytes: usize,
+    /// Connections held; none: as many as the process's files allow.
+    pub connections: Option<usize>,
+    /// Connections held from one address.
+    pub connections_per_address: Option<usize>,
+    /// Requests served at once.
+    pub in_flight: usize,
+    /// Bytes of memory above which requests are refused; none: what the container allows.
+    pub memory: Option<u64>,
+    /// Bytes a second that a body must bring.
+    pub body_rate: f64,
+    /// Seconds for a head.
+    pub header_seconds: f64,
+    /// Seconds between requests.
+    pub keepalive_seconds: f64,
+    /// Seconds over which the rate of a body is measured.
+    pub body_seconds: f64,
+    /// Seconds in which a client takes nothing.
+    pub write_seconds: f64,
+    /// Networks whose word is taken.
+    pub trusted_proxies: Vec<(String, Site)>,
+    /// Whether `X-Forwarded-*` is sent to upstreams.
+    pub forwarded_headers: bool,
 }
 
 /// Limits of the whole proxy.

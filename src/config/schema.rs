@@ -6,8 +6,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::config::fields::{
-    DNS, ENTRY, ENTRY_OWN, Field, GENERAL, Kind, LITELLM, MODEL, MODEL_INFO, MODEL_PARAMS, ROUTER, Shape, Standing,
-    TIMEOUTS, TOLLGATE, TOP,
+    DNS, ENTRY, ENTRY_OWN, Field, GENERAL, Kind, LIMITS, LISTEN, LISTEN_TLS, LITELLM, MODEL, MODEL_INFO, MODEL_PARAMS,
+    ROUTER, Shape, Standing, TIMEOUTS, TOLLGATE, TOP,
 };
 
 /// Where the schema says it lives.
@@ -79,6 +79,12 @@ fn nested(shape: &Shape, name: &str) -> Option<Value> {
         ("general_settings.pass_through_endpoints[]", "tollgate") => of(&ENTRY_OWN),
         ("tollgate", "dns") => of(&DNS),
         ("tollgate", "timeouts") => of(&TIMEOUTS),
+        ("tollgate", "limits") => of(&LIMITS),
+        ("tollgate", "listen") => Some(json!({
+            "type": ["array", "null"],
+            "items": { "anyOf": [{ "type": ["string", "number"] }, mapping(&LISTEN)] },
+        })),
+        ("tollgate.listen[]", "tls") => of(&LISTEN_TLS),
         ("model_list[]", "litellm_params") => of(&MODEL_PARAMS),
         ("model_list[]", "model_info") => of(&MODEL_INFO),
         _ => None,

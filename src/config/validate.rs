@@ -10,13 +10,15 @@ use std::path::Path;
 use crate::config::env::{Environ, Overlay, is_variable_name};
 use crate::config::error::{Report, Site};
 use crate::config::fields::{DNS, GENERAL, LITELLM, ROUTER, SHAPES, Standing, TIMEOUTS, TOLLGATE, TOP};
-use crate::config::listen::{self, Listen};
+use crate::config::listen::{Listen, all_loopback};
 use crate::config::raw::{Node, Value};
 use crate::config::section::{Section, expand_at, scalar, shorten};
 use crate::config::{Config, Endpoint, Limits, Network, Overrides};
 use crate::secret::Secret;
 
+mod edge;
 mod endpoint;
+mod listen;
 mod network;
 
 /// LiteLLM's default silence, in seconds.
@@ -77,7 +79,9 @@ pub fn config(
     let _ = top.section("litellm_settings", &LITELLM, &accepted, report);
     let _ = top.section("router_settings", &ROUTER, &accepted, report);
     check_accepted(own.as_ref(), report);
-    let listen = listeners(own.as_ref(), overrides, report);
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let edge = edge::read(own.as_ref(), report);
+    let listen = listen::read(own.as_ref(), overrides, folder, &edge, top.site(), report);
     let (master_key, key_meant) = master_key(general.as_ref(), &environ, &listen, top.site(), report);
     let flag = |key: &str, report: &mut Report| own.as_ref().and_then(|own| own.boolean(key, report));
     let defaults = Defaults {
@@ -108,6 +112,7 @@ pub fn config(
         key_header: general.as_ref().and_then(|general| general.text("litellm_key_header_name", report)),
         limits: limits(general.as_ref(), report),
         network: network(own.as_ref(), &environ, report),
+        edge,
         listen,
         master_key,
         endpoints,
@@ -173,38 +178,6 @@ fn overlay<'a>(top: &Section<'_>, path: &Path, below: &'a dyn Environ, report: &
     Overlay { below, variables, folder }
 }
 
-fn listeners(own: Option<&Section<'_>>, overrides: &Overrides, report: &mut Report) -> Vec<Listen> {
-    let port = overrides.port.unwrap_or(listen::DEFAULT_PORT);
-    if let Some(host) = &overrides.host {
-        // The command line has been checked by the time a file is read.
-        return listen::host(host, port).unwrap_or_else(|| listen::loopback(port));
-    }
-    let written = own.and_then(|own| own.texts("listen", report));
-    match written {
-        Some(addresses) if overrides.port.is_none() && !addresses.is_empty() => {
-            let mut out: Vec<Listen> = Vec::new();
-            for (text, site) in addresses {
-                let Some(read) = listen::address(&text) else {
-                    let what = format!("`{}` is not an address to listen on", shorten(&text));
-                    report.problem(&site, what, "write ADDRESS:PORT, as 127.0.0.1:4000 or [::1]:4000");
-                    continue;
-                };
-                if read.iter().any(|new| out.iter().any(|known| known.address == new.address)) {
-                    report.problem(
-                        &site,
-                        format!("`{}` is listened on already", shorten(&text)),
-                        "list each address once",
-                    );
-                    continue;
-                }
-                out.extend(read);
-            }
-            out
-        }
-        _ => listen::loopback(port),
-    }
-}
-
 /// The key, and whether somebody meant to set one.
 fn master_key(
     general: Option<&Section<'_>>,
@@ -233,7 +206,7 @@ fn master_key(
         return (None, true);
     }
     if PUBLIC_KEYS.contains(&text) {
-        let reachable = !listen::all_loopback(listen);
+        let reachable = !all_loopback(listen);
         let what = format!("{name} is one that everybody knows");
         if reachable && !permitted {
             let what = format!("{what}, and a listener is reachable from outside");
@@ -307,7 +280,7 @@ fn unique_ids(endpoints: &[Endpoint], report: &mut Report) {
 }
 
 fn guard_open_routes(endpoints: &[Endpoint], listen: &[Listen], has_key: bool, report: &mut Report) {
-    let loopback = listen::all_loopback(listen);
+    let loopback = all_loopback(listen);
     for endpoint in endpoints {
         let path = endpoint.name();
         match endpoint.auth {

@@ -1,74 +1,172 @@
-//! A connection from its first byte: HTTP/1 or, by prior knowledge, HTTP/2 (RFC 9113 section 3.3).
+//! A connection from its first byte to its last.
 //!
-//! The law: no more is read than tells the two apart, so that a request shorter than HTTP/2's preface never waits for bytes
-//! that do not come; a connection that says nothing is closed.
+//! The law: nothing is owed to who has not said what HTTP asks for. A connection needs a seat, then what its listener wants
+//! (the PROXY protocol, TLS), then it is HTTP/1 or, by ALPN or prior knowledge (RFC 9113 section 3), HTTP/2. Whatever is refused
+//! here, where no phase of the proxy sees it, has its access line and is counted all the same.
 //!
-//! `gone` sees a client leave while nobody reads from it. It does not judge framing: Pingora parses heads and bodies.
+//! `http1` is the loop over requests, `tls` the handshake, `watch` the clocks. Keys and routes are not known here.
+
+mod http1;
+mod tls;
+mod watch;
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use pingora::apps::{HttpServerApp, HttpServerOptions, ServerApp};
-use pingora::protocols::Stream;
-use pingora::protocols::http::ServerSession;
-use pingora::protocols::l4::stream::Stream as Socket;
+use bytes::Buf;
+use pingora::apps::{HttpServerOptions, ServerApp};
+use pingora::protocols::{GetSocketDigest, SocketDigest, Stream};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
-use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
 
+pub use tls::{Certificate, TlsFault, check as check_certificates};
+pub use watch::Times;
+use watch::{End, Phase, Watch};
+
+use crate::client::{self, Trusted};
+use crate::downstream::{Connection, Frames, Slot, Socket, Transport};
+use crate::framing::Limits;
+use crate::limit::{Connections, Full};
 use crate::proxy::EdgeProxy;
-use crate::silence::Watched;
+use crate::rejection::Rejection;
 
-use gone::Gone;
-
-mod gone;
-
-/// What an HTTP/2 client says first.
+/// What an HTTP/2 client says first (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// How long a new connection may say nothing.
-const SILENCE: Duration = Duration::from_secs(60);
-/// How long an HTTP/2 connection may be idle.
-const H2_IDLE: Duration = Duration::from_secs(75);
 
-/// The application behind every listener.
+/// What holds for every listener.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// How much of a head is read.
+    pub head: Limits,
+    /// How long a client may take.
+    pub times: Times,
+    /// How many connections are held.
+    pub connections: Arc<Connections>,
+}
+
+/// The application behind one listener.
 pub struct Edge {
     proxy: Arc<HttpProxy<EdgeProxy>>,
+    /// The same proxy, for what is refused before a request is one.
+    desk: EdgeProxy,
+    rules: Rules,
+    certificate: Option<Arc<Certificate>>,
+    /// Whom to believe what the PROXY protocol says; none: it is not spoken here.
+    announced_by: Option<Arc<Trusted>>,
+}
+
+/// The proxy as Pingora runs it, shared by all listeners.
+pub fn hosted(mut proxy: HttpProxy<EdgeProxy>, rules: &Rules) -> Arc<HttpProxy<EdgeProxy>> {
+    let mut options = HttpServerOptions::default();
+    options.h2_idle_timeout = Some(rules.times.idle);
+    // CONNECT is refused by admission like every method that is not served, with `Allow` and a log line.
+    options.allow_connect_method_proxying = true;
+    proxy.server_options = Some(options);
+    let mut h2 = pingora::protocols::http::v2::server::default_h2_options();
+    h2.max_header_list_size(u32::try_from(rules.head.bytes).unwrap_or(u32::MAX));
+    h2.max_concurrent_streams(100);
+    proxy.h2_options = Some(h2);
+    Arc::new(proxy)
 }
 
 impl Edge {
     /// An edge before `proxy`.
-    pub fn new(mut proxy: HttpProxy<EdgeProxy>) -> Self {
-        let mut options = HttpServerOptions::default();
-        options.h2c = true;
-        options.h2_idle_timeout = Some(H2_IDLE);
-        // CONNECT is refused by admission like every method that is not served, with `Allow` and a log line.
-        options.allow_connect_method_proxying = true;
-        proxy.server_options = Some(options);
-        Self { proxy: Arc::new(proxy) }
+    pub fn new(proxy: Arc<HttpProxy<EdgeProxy>>, desk: EdgeProxy, rules: Rules) -> Self {
+        Self { proxy, desk, rules, certificate: None, announced_by: None }
     }
 
-    /// Request after request on one HTTP/1 connection, until one of them ends it or the client has left.
-    async fn http1(&self, socket: Box<Socket>, shutdown: &ShutdownWatch) {
-        let descriptor = socket.as_raw_fd();
-        let watched = Watched::new(socket);
-        let mut gone = Gone::new(descriptor, Arc::clone(watched.silence()));
-        let mut session = ServerSession::new_http1(Box::new(watched));
-        // Whether it is kept is decided request by request; a session begins with "no".
-        session.set_keepalive((!*shutdown.borrow()).then_some(SILENCE.as_secs()));
+    /// TLS with this certificate, and no other protocol.
+    pub fn with_certificate(mut self, certificate: Option<Arc<Certificate>>) -> Self {
+        self.certificate = certificate;
+        self
+    }
+
+    /// The PROXY protocol, spoken by these.
+    pub fn announced_by(mut self, trusted: Option<Arc<Trusted>>) -> Self {
+        self.announced_by = trusted;
+        self
+    }
+
+    /// Everything that comes before HTTP, within the time of a head.
+    async fn prepare(&self, mut socket: Box<Socket>) -> Result<(Box<Connection>, bool), Option<Rejection>> {
+        let announced = match &self.announced_by {
+            Some(trusted) => announced(&mut socket, trusted).await?,
+            None => None,
+        };
+        let mut http2 = false;
+        let transport = match &self.certificate {
+            Some(certificate) => {
+                let stream = certificate.accept(socket).await.map_err(|error| {
+                    log::debug!("no TLS with a client: {error}");
+                    Some(Rejection::NoTls)
+                })?;
+                http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                Transport::Tls(Box::new(stream))
+            }
+            None => Transport::Plain(socket),
+        };
+        let mut connection = Box::new(Connection::new(transport));
+        if let Some(client) = announced {
+            connection.digest = Some(Arc::new(stand_in(&connection, client)));
+        }
+        Ok((connection, http2))
+    }
+
+    /// Answers in place of the proxy, and ends the connection.
+    async fn refuse(&self, mut connection: Connection, rejection: &Rejection) {
+        let answer = self.desk.refuse(address(&connection), rejection);
+        if matches!(timeout(self.rules.times.head, connection.answer(&answer)).await, Ok(Ok(()))) {
+            connection.close(true).await;
+        }
+    }
+
+    async fn http2(&self, connection: Box<Connection>, mut watch: Watch, shutdown: &ShutdownWatch) {
+        let slot = Arc::new(Slot::default());
+        let address = address(&connection);
+        watch.enter(Phase::Serving);
+        tokio::select! {
+            biased;
+            _ = self.proxy.process_new(Box::new(Frames::new(connection, &slot)), shutdown) => {}
+            end = poll_fn(|cx| watch.poll(cx)) => log::debug!("an HTTP/2 connection is given up: {end:?}"),
+        }
+        if let Some(connection) = slot.take()
+            && connection.vitals.was_flooded()
+        {
+            self.desk.record_refused(address, &Rejection::Flood);
+            connection.close(true).await;
+        }
+    }
+
+    /// Whether the client speaks HTTP/2 by prior knowledge: read until the first byte that is not its preface. None: the
+    /// connection has ended.
+    async fn has_preface(
+        &self,
+        connection: &mut Connection,
+        watch: &mut Watch,
+        drain: &mut ShutdownWatch,
+    ) -> Option<bool> {
         loop {
-            let next = tokio::select! {
+            let seen = &connection.inbox;
+            let common = seen.iter().zip(PREFACE).take_while(|(one, other)| one == other).count();
+            if common == PREFACE.len() || common < seen.len() {
+                return Some(common == PREFACE.len());
+            }
+            if !seen.is_empty() {
+                watch.begin_head();
+            }
+            tokio::select! {
                 biased;
-                next = self.proxy.process_new_http(session, shutdown) => next,
-                () = poll_fn(|cx| gone.poll(cx)) => return,
-            };
-            let Some((stream, settings)) = next.map(|reused| reused.consume()) else { return };
-            gone.rest();
-            session = ServerSession::new_http1(stream);
-            if let Some(settings) = settings {
-                settings.apply_to_session(&mut session);
+                read = poll_fn(|cx| connection.poll_fill(cx)) => match read {
+                    Ok(count) if count > 0 => {}
+                    _ => return None,
+                },
+                // A head that is not whole in time is refused by who reads heads.
+                end = poll_fn(|cx| watch.poll(cx)) => return (end == End::Head).then_some(false),
+                _ = drain.wait_for(|down| *down) => return None,
             }
         }
     }
@@ -77,36 +175,87 @@ impl Edge {
 #[async_trait]
 impl ServerApp for Edge {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        let mut socket = stream.into_any().downcast::<Socket>().ok()?;
-        let mut watch = shutdown.clone();
-        let http2 = tokio::select! {
-            told = tokio::time::timeout(SILENCE, is_http2(&mut socket)) => told.ok()??,
-            _ = watch.wait_for(|down| *down) => return None,
+        let socket = stream.into_any().downcast::<Socket>().ok()?;
+        let peer = peer(&socket);
+        let _seat = match self.rules.connections.enter(peer.map(|peer| peer.ip())) {
+            Ok(seat) => seat,
+            Err(full) => {
+                let all = full == Full::All;
+                self.desk.record_refused(peer, &Rejection::TooManyConnections { all });
+                return None;
+            }
+        };
+        let (mut connection, by_alpn) = match timeout(self.rules.times.head, self.prepare(socket)).await {
+            Ok(Ok(prepared)) => prepared,
+            Ok(Err(rejection)) => {
+                if let Some(rejection) = rejection {
+                    self.desk.record_refused(peer, &rejection);
+                }
+                return None;
+            }
+            Err(_) => {
+                self.desk.record_refused(peer, &Rejection::HeadTimeout);
+                return None;
+            }
+        };
+        let descriptor = connection.transport.descriptor();
+        let mut watch = Watch::new(self.rules.times, descriptor, Arc::clone(&connection.vitals));
+        let mut drain = shutdown.clone();
+        let http2 = if connection.transport.is_tls() {
+            by_alpn
+        } else {
+            self.has_preface(&mut connection, &mut watch, &mut drain).await?
         };
         if http2 {
-            return self.proxy.process_new(socket, shutdown).await;
+            self.http2(connection, watch, shutdown).await;
+        } else {
+            self.http1(connection, watch, shutdown).await;
         }
-        self.http1(socket, shutdown).await;
         None
     }
 
     async fn cleanup(&self) {
+        use pingora::apps::HttpServerApp;
         self.proxy.http_cleanup().await;
     }
 }
 
-/// Reads until the first byte that is not HTTP/2's, and puts everything back. None: the client has left.
-async fn is_http2(socket: &mut Socket) -> Option<bool> {
-    let mut seen = [0_u8; PREFACE.len()];
-    let mut count = 0;
-    while count < PREFACE.len() && PREFACE.starts_with(seen.get(..count)?) {
-        let read = socket.read(seen.get_mut(count..)?).await.ok()?;
-        if read == 0 {
-            return None;
-        }
-        count += read;
+/// What a proxy announces before the first byte of HTTP or TLS.
+async fn announced(socket: &mut Socket, trusted: &Trusted) -> Result<Option<SocketAddr>, Option<Rejection>> {
+    use tokio::io::AsyncReadExt;
+
+    if !peer(socket).is_some_and(|peer| trusted.contains(peer.ip())) {
+        return Err(Some(Rejection::NotAnnounced));
     }
-    let seen = seen.get(..count)?;
-    socket.rewind(seen);
-    Some(seen == PREFACE)
+    let mut seen = bytes::BytesMut::with_capacity(256);
+    loop {
+        match client::read_announced(&seen) {
+            Ok(Some(found)) => {
+                seen.advance(found.length);
+                socket.rewind(&seen);
+                return Ok(found.client);
+            }
+            Ok(None) => {}
+            Err(_) => return Err(Some(Rejection::NotAnnounced)),
+        }
+        if !matches!(socket.read_buf(&mut seen).await, Ok(count) if count > 0) {
+            return Err(None);
+        }
+    }
+}
+
+fn peer(socket: &Socket) -> Option<SocketAddr> {
+    socket.get_socket_digest()?.peer_addr()?.as_inet().copied()
+}
+
+/// Where the client of a connection is.
+fn address(connection: &Connection) -> Option<SocketAddr> {
+    connection.digest.as_ref()?.peer_addr()?.as_inet().copied()
+}
+
+/// A digest that tells of `client` where the socket would tell of the proxy.
+fn stand_in(connection: &Connection, client: SocketAddr) -> SocketDigest {
+    let digest = SocketDigest::from_raw_fd(connection.transport.socket().as_raw_fd());
+    let _ = digest.peer_addr.set(Some(client.into()));
+    digest
 }

@@ -1,7 +1,11 @@
-//! How much is let through at once.
+//! How much is let through at once: requests here, `connections` beside.
 //!
 //! The law: a place is a guard that is dropped with the request, whatever ends it; no place can leak. It is the only room
 //! that names `pingora_limits`. Rates by key join here with the keys.
+
+mod connections;
+
+pub use connections::{Connections, Full, Seat};
 
 use pingora_limits::inflight::{Guard, Inflight};
 

@@ -8,9 +8,9 @@ use super::Served;
 use super::access_log::{self, Format};
 use super::record::RequestRecord;
 use crate::admit::{Admission, Refusal};
+use crate::downstream::Vitals;
 use crate::rejection::{Dialect, Rejection};
 use crate::resolve::Addresses;
-use crate::silence::Silence;
 use crate::snapshot::{Lead, Member, Snapshot};
 
 /// The state of one request.
@@ -33,8 +33,8 @@ pub struct RequestCtx {
     pub(super) address: usize,
     /// Whether the attempt wants a connection of its own, after a pooled one was stale.
     pub(super) fresh: bool,
-    /// The clock of the client's connection; none over HTTP/2.
-    pub(super) silence: Option<Arc<Silence>>,
+    /// The clocks of the client's connection; none over HTTP/2.
+    pub(super) vitals: Option<Arc<Vitals>>,
     /// Whether the body may be more than the sockets on the way hold.
     pub(super) large_body: bool,
     /// How the access line is written, and whether it has been.
@@ -67,7 +67,7 @@ impl RequestCtx {
             attempts: 0,
             address: 0,
             fresh: false,
-            silence: None,
+            vitals: None,
             large_body: false,
             format,
             logged: false,
@@ -91,8 +91,8 @@ impl RequestCtx {
 
     /// The request has been sent whole: from now on the upstream's silence counts.
     pub(super) fn await_upstream(&self) {
-        if let (Some(silence), Some(member)) = (&self.silence, self.member()) {
-            silence.start(member.silence);
+        if let (Some(vitals), Some(member)) = (&self.vitals, self.member()) {
+            vitals.silence.start(member.silence);
         }
     }
 
@@ -108,8 +108,8 @@ impl RequestCtx {
 /// A request whose client left while nobody was listening is dropped in the middle; it has a line all the same.
 impl Drop for RequestCtx {
     fn drop(&mut self) {
-        if let Some(silence) = &self.silence {
-            silence.end();
+        if let Some(vitals) = &self.vitals {
+            vitals.silence.end();
         }
         if !self.logged && self.admission.is_some() {
             self.record.abandoned();

@@ -64,8 +64,16 @@ pub(super) fn reading(error: &Error, ctx: &RequestCtx) -> Option<Rejection> {
     if let Some(rejection) = &ctx.rejection {
         return Some(rejection.clone());
     }
-    if ctx.silence.as_ref().is_some_and(|silence| silence.is_over()) {
-        return Some(Rejection::UpstreamTimeout);
+    if let Some(vitals) = &ctx.vitals {
+        if let Some(fault) = vitals.fault() {
+            return Some(Rejection::BadFrame(fault));
+        }
+        if vitals.silence.is_over() {
+            return Some(Rejection::UpstreamTimeout);
+        }
+        if vitals.pace.is_late() {
+            return Some(Rejection::BodyTimeout);
+        }
     }
     let rejection = match error.esource() {
         ErrorSource::Downstream => match error.etype() {
@@ -86,7 +94,7 @@ pub(super) fn reading(error: &Error, ctx: &RequestCtx) -> Option<Rejection> {
 fn upstream(error: &Error, ctx: &RequestCtx) -> Rejection {
     match error.etype() {
         // Over HTTP/2 the upstream's clock runs during the upload: it waited for the client, not the client for it.
-        ErrorType::ReadTimedout if !ctx.attempt.body_done && ctx.silence.is_none() => Rejection::BodyTimeout,
+        ErrorType::ReadTimedout if !ctx.attempt.body_done && ctx.vitals.is_none() => Rejection::BodyTimeout,
         ErrorType::ConnectTimedout
         | ErrorType::TLSHandshakeTimedout
         | ErrorType::ReadTimedout

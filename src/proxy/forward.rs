@@ -27,6 +27,7 @@ pub(super) fn request(request: &mut RequestHeader, ctx: &mut RequestCtx) -> Resu
     let keyring = &ctx.snapshot.keyring;
     let mut passed: SmallVec<[(HeaderName, HeaderValue); 4]> = SmallVec::new();
     let mut removed: SmallVec<[HeaderName; 16]> = SmallVec::new();
+    let told = if ctx.snapshot.forwarded_headers { told_of_client(request, ctx) } else { Told::default() };
     for (name, value) in &request.headers {
         let holds_key = keyring.occurs_in(value.as_bytes());
         if let Some(wanted) = passed_name(name).filter(|wanted| !holds_key && !plan.sets(wanted)) {
@@ -51,9 +52,59 @@ pub(super) fn request(request: &mut RequestHeader, ctx: &mut RequestCtx) -> Resu
     }
     request.insert_header(header::HOST, member.target.host_value.clone())?;
     request.append_header(header::VIA, ctx.snapshot.pseudonym.via(ctx.record.version).clone())?;
+    if ctx.snapshot.forwarded_headers {
+        tell_of_client(request, &told, ctx)?;
+    }
+    join_cookies(request)?;
     for header in plan.configured() {
         request.insert_header(header.written.clone(), header.value.clone())?;
     }
+    Ok(())
+}
+
+/// What the proxies before us, which are trusted, have said of the client.
+#[derive(Default)]
+struct Told {
+    chain: Vec<String>,
+    proto: Option<HeaderValue>,
+    host: Option<HeaderValue>,
+}
+
+fn told_of_client(request: &RequestHeader, ctx: &RequestCtx) -> Told {
+    let fields = &request.headers;
+    if !ctx.record.peer.is_some_and(|peer| ctx.snapshot.trusted.contains(peer.ip())) {
+        return Told { host: fields.get(header::HOST).cloned(), ..Told::default() };
+    }
+    let text = |value: &HeaderValue| value.to_str().map(str::to_owned).ok();
+    Told {
+        chain: fields.get_all("x-forwarded-for").iter().filter_map(text).collect(),
+        proto: fields.get("x-forwarded-proto").cloned(),
+        host: fields.get("x-forwarded-host").or_else(|| fields.get(header::HOST)).cloned(),
+    }
+}
+
+/// `X-Forwarded-For` gets the peer of this connection behind what trusted proxies wrote; the rest says what the client saw.
+fn tell_of_client(request: &mut RequestHeader, told: &Told, ctx: &RequestCtx) -> Result<()> {
+    let peer = ctx.record.peer.map(|peer| peer.ip().to_canonical().to_string());
+    let chain: Vec<&str> = told.chain.iter().map(String::as_str).chain(peer.as_deref()).collect();
+    request.insert_header("X-Forwarded-For", chain.join(", "))?;
+    match &told.proto {
+        Some(proto) => request.insert_header("X-Forwarded-Proto", proto.clone())?,
+        None => request.insert_header("X-Forwarded-Proto", if ctx.record.tls { "https" } else { "http" })?,
+    }
+    if let Some(host) = &told.host {
+        request.insert_header("X-Forwarded-Host", host.clone())?;
+    }
+    Ok(())
+}
+
+/// HTTP/2 lets a client send its cookies in crumbs, of which HTTP/1 knows nothing (RFC 9113 section 8.2.3).
+fn join_cookies(request: &mut RequestHeader) -> Result<()> {
+    let mut crumbs = request.headers.get_all(header::COOKIE).iter();
+    let (Some(first), Some(second)) = (crumbs.next(), crumbs.next()) else { return Ok(()) };
+    let whole =
+        [first, second].into_iter().chain(crumbs).map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b"; "[..]);
+    request.insert_header(header::COOKIE, whole)?;
     Ok(())
 }
 

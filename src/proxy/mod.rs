@@ -1,20 +1,22 @@
 //! The edge proxy: Pingora's phases, each a few lines that call down.
 //!
 //! `ctx` is what a request carries along, `forward` writes the upstream's request and the client's answer, `peer` says whom
-//! to dial, `fault` turns Pingora's errors into rejections, `respond` is the one place that answers for Tollgate itself,
-//! `record` is what is known of a request at its end, `access_log` its one reader today.
+//! to dial, `fault` turns Pingora's errors into rejections, `respond` is the one place that answers for Tollgate itself, and
+//! `desk` does so for what never became a request; `load` is what the process carries; `record` is what is known of a request
+//! at its end, `access_log` its one reader today.
 //! The law: no phase decides anything that a lower floor could decide.
 
 mod access_log;
 mod ctx;
+mod desk;
 mod fault;
 mod forward;
+mod load;
 mod peer;
 mod record;
 mod respond;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -29,61 +31,53 @@ use pingora::proxy::{FailToProxy, ProxyWarnLogContext};
 
 pub use access_log::Format;
 use ctx::{Attempt, RequestCtx};
+pub use desk::Tally;
+pub use load::Load;
+use load::Served;
 
 use crate::admit::{self, Head, Step};
+use crate::downstream::{Lease, Vitals};
 use crate::rejection::Rejection;
 use crate::resolve::Resolver;
-use crate::silence::{Silence, Watched};
 use crate::snapshot::Snapshot;
 
 /// Digits of the length of a body that any socket's buffer takes: fewer than 10,000 bytes.
 const MOST_DIGITS: usize = 4;
 
-/// The proxy.
+/// How the proxy behaves for every request.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// How access lines are written.
+    pub format: Format,
+    /// Whether upstream requests are described in the log.
+    pub detailed: bool,
+    /// How long a client may take nothing of an answer.
+    pub write_timeout: Duration,
+}
+
+/// The proxy. Clones are the same one.
+#[derive(Clone)]
 pub struct EdgeProxy {
     snapshot: Arc<ArcSwap<Snapshot>>,
     resolver: Arc<Resolver>,
-    in_flight: InFlight,
-    format: Format,
-    detailed: bool,
-}
-
-/// Counts the requests that are being served, for whoever waits for their end.
-#[derive(Clone, Debug, Default)]
-pub struct InFlight(Arc<AtomicUsize>);
-
-/// One request being served.
-#[derive(Debug)]
-struct Served(InFlight);
-
-impl InFlight {
-    /// How many are being served now.
-    pub fn count(&self) -> usize {
-        self.0.load(Ordering::Acquire)
-    }
-
-    fn begin(&self) -> Served {
-        self.0.fetch_add(1, Ordering::AcqRel);
-        Served(self.clone())
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::AcqRel);
-    }
+    load: Arc<Load>,
+    tally: Tally,
+    manner: Manner,
 }
 
 impl EdgeProxy {
     /// A proxy over `snapshot`.
-    pub fn new(
-        snapshot: Arc<ArcSwap<Snapshot>>,
-        resolver: Arc<Resolver>,
-        in_flight: InFlight,
-        format: Format,
-        detailed: bool,
-    ) -> Self {
-        Self { snapshot, resolver, in_flight, format, detailed }
+    pub fn new(snapshot: Arc<ArcSwap<Snapshot>>, resolver: Arc<Resolver>, load: Arc<Load>, manner: Manner) -> Self {
+        Self { snapshot, resolver, load, tally: Tally::default(), manner }
+    }
+
+    /// How often what was refused.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    fn context(&self) -> RequestCtx {
+        RequestCtx::new(self.snapshot.load_full(), self.load.begin(), self.manner.format)
     }
 }
 
@@ -95,10 +89,10 @@ fn has_large_body(header: &RequestHeader) -> bool {
     }
 }
 
-/// The clock of the client's connection. HTTP/2 has none: its connection carries many requests.
-fn silence(session: &Session) -> Option<Arc<Silence>> {
+/// The clocks of the client's connection. HTTP/2 has none: its connection carries many requests.
+fn vitals(session: &Session) -> Option<Arc<Vitals>> {
     let stream = session.downstream_session.stream()?;
-    (**stream).as_any().downcast_ref::<Watched>().map(|watched| Arc::clone(watched.silence()))
+    (**stream).as_any().downcast_ref::<Lease>()?.vitals().cloned()
 }
 
 #[async_trait]
@@ -106,18 +100,20 @@ impl ProxyHttp for EdgeProxy {
     type CTX = RequestCtx;
 
     fn new_ctx(&self) -> RequestCtx {
-        RequestCtx::new(self.snapshot.load_full(), self.in_flight.begin(), self.format)
+        self.context()
     }
 
     /// Bodies pass as they are: Pingora's compression module has no place here.
     fn init_downstream_modules(&self, _: &mut pingora::modules::http::HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<()> {
-        ctx.record.read(session);
-        ctx.silence = silence(session);
+        ctx.record.read(session, &ctx.snapshot.trusted);
+        ctx.vitals = vitals(session);
         ctx.large_body = has_large_body(session.req_header());
-        if let Some(silence) = &ctx.silence {
-            silence.begin();
+        match &ctx.vitals {
+            Some(vitals) => vitals.begin(),
+            // An HTTP/2 client that opens no window takes nothing; over HTTP/1 the edge watches the socket.
+            None => session.set_write_timeout(Some(self.manner.write_timeout)),
         }
         // RFC 9110 section 15.2: HTTP/1.0 knows no interim answers.
         if session.req_header().version == Version::HTTP_10 {
@@ -127,6 +123,11 @@ impl ProxyHttp for EdgeProxy {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool> {
+        if self.load.is_over() {
+            ctx.rejection = Some(Rejection::Overloaded);
+            respond::early(session, ctx, &Rejection::Overloaded).await?;
+            return Ok(true);
+        }
         let header = session.req_header();
         let head = Head {
             method: &header.method,
@@ -177,7 +178,7 @@ impl ProxyHttp for EdgeProxy {
         ctx: &mut RequestCtx,
     ) -> Result<()> {
         forward::request(request, ctx)?;
-        if self.detailed {
+        if self.manner.detailed {
             access_log::detail(request, ctx);
         }
         if ctx.attempt.body_done {
@@ -230,8 +231,8 @@ impl ProxyHttp for EdgeProxy {
         ctx: &mut RequestCtx,
     ) -> Result<Option<Duration>> {
         ctx.record.body(body.as_ref().map_or(0, Bytes::len));
-        if let Some(silence) = &ctx.silence {
-            silence.touch();
+        if let Some(vitals) = &ctx.vitals {
+            vitals.silence.touch();
         }
         Ok(None)
     }
@@ -277,6 +278,9 @@ impl ProxyHttp for EdgeProxy {
     async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut RequestCtx) {
         ctx.record.finish(session, Instant::now());
         ctx.logged = true;
+        if let Some(rejection) = &ctx.rejection {
+            self.tally.count(rejection);
+        }
         match ctx.admission {
             Some(_) => access_log::write(ctx, ""),
             None => access_log::write(ctx, &access_log::refused_path(session.req_header().raw_path())),

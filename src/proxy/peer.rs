@@ -31,7 +31,7 @@ const BODY_PAUSE: Duration = Duration::from_secs(60);
 /// Over HTTP/1 the client's connection has a better clock, which begins at the end of the upload. Before that a write that
 /// stalls only makes Pingora wait for an answer, which must end too: later than a pause of the client would be cut.
 fn read_timeout(member: &Member, ctx: &RequestCtx) -> Option<Duration> {
-    match &ctx.silence {
+    match &ctx.vitals {
         None => Some(member.silence),
         Some(_) if ctx.large_body => Some(member.silence + BODY_PAUSE),
         Some(_) => None,

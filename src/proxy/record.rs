@@ -12,6 +12,7 @@ use pingora::prelude::{Error, Session};
 
 use super::forward::CALL_ID;
 use crate::auth::Principal;
+use crate::client::{Trusted, client};
 use crate::rejection::Rejection;
 use crate::snapshot::Route;
 
@@ -24,9 +25,13 @@ const MOST_CALL_ID: usize = 128;
 pub(super) struct RequestRecord {
     call_id: String,
     pub(super) begun: Instant,
+    /// Where the connection comes from: a client, or a proxy before us.
+    pub(super) peer: Option<SocketAddr>,
     pub(super) client: Option<SocketAddr>,
     pub(super) method: Method,
     pub(super) version: Version,
+    /// Whether the client's connection is encrypted.
+    pub(super) tls: bool,
     pub(super) route: Option<Arc<Route>>,
     pub(super) principal: Option<Principal>,
     /// The status the client was sent; 0 before any.
@@ -47,9 +52,11 @@ impl RequestRecord {
         Self {
             call_id: String::new(),
             begun: Instant::now(),
+            peer: None,
             client: None,
             method: Method::GET,
             version: Version::HTTP_11,
+            tls: false,
             route: None,
             principal: None,
             status: 0,
@@ -64,12 +71,21 @@ impl RequestRecord {
     }
 
     /// Takes what the head of the request says.
-    pub(super) fn read(&mut self, session: &Session) {
+    pub(super) fn read(&mut self, session: &Session, trusted: &Trusted) {
         let header = session.req_header();
-        self.client = session.client_addr().and_then(|address| address.as_inet().copied());
+        self.peer = session.client_addr().and_then(|address| address.as_inet().copied());
+        self.client = self.peer.map(|peer| client(peer, &header.headers, trusted));
         self.method = header.method.clone();
         self.version = header.version;
         self.call_id = chosen(&header.headers).unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    }
+
+    /// Takes what is known of one whose head could not be read.
+    pub(super) fn unread(&mut self, client: Option<SocketAddr>, method: Method, status: u16) {
+        self.client = client;
+        self.method = method;
+        self.status = status;
+        self.call_id = uuid::Uuid::new_v4().to_string();
     }
 
     /// The id that client, log and answer share.

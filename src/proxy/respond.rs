@@ -55,7 +55,12 @@ pub(super) async fn late(session: &mut Session, error: &Error, ctx: &mut Request
     let answered = session.response_written().is_some_and(|header| !header.status.is_informational());
     let mut status = 0;
     match rejection {
-        _ if answered => reset(session),
+        _ if answered => {
+            if let Some(vitals) = &ctx.vitals {
+                vitals.must_break();
+            }
+            reset(session);
+        }
         None => {}
         Some(rejection) => {
             status = rejection.status();

@@ -8,10 +8,10 @@ use crate::support::{Client, Gate, Origin, send, wait_until};
 #[test]
 fn a_failing_upstream_is_502_or_504_and_is_not_named() {
     let deaf = TcpListener::bind("127.0.0.1:0").expect("bind");
-    let closed = {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-        listener.local_addr().expect("address").port()
-    };
+    // Bound, so that nobody else gets the port, and never listened on.
+    let unheard = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("socket");
+    unheard.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("bind");
+    let closed = unheard.local_addr().expect("address").as_socket().expect("address").port();
     let garbage = Origin::start(|exchange| exchange.write("SSH-2.0-OpenSSH\r\n\r\n"));
     let silent_close = Origin::start(|exchange| exchange.stream.shutdown(std::net::Shutdown::Both));
     let resetting = Origin::start(|exchange| {

@@ -1,0 +1,82 @@
+//! What the edge and a request know of one connection together.
+//!
+//! The law: written while a request runs, read by the edge when it has ended and by the proxy that answers; nothing here
+//! outlives the connection.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use super::pace::Pace;
+use super::silence::Silence;
+use crate::framing::Fault;
+
+/// The clocks of a connection, and what has gone wrong on it.
+#[derive(Debug, Default)]
+pub struct Vitals {
+    /// How long the upstream has been silent.
+    pub silence: Silence,
+    /// How fast the client sends and takes.
+    pub pace: Pace,
+    fault: Mutex<Option<Fault>>,
+    served: AtomicBool,
+    broken: AtomicBool,
+    flooded: AtomicBool,
+}
+
+impl Vitals {
+    /// The edge hands a request over.
+    pub fn hand_over(&self) {
+        self.served.store(false, Ordering::Relaxed);
+        self.pace.begin();
+    }
+
+    /// The proxy has taken it.
+    pub fn begin(&self) {
+        self.served.store(true, Ordering::Relaxed);
+        self.silence.begin();
+    }
+
+    /// Whether the proxy took it: it writes the access line then.
+    pub fn was_taken(&self) -> bool {
+        self.served.load(Ordering::Relaxed)
+    }
+
+    /// A write was taken by the client's socket, or was not.
+    pub(super) fn wrote(&self, taken: bool) {
+        self.pace.wrote(taken);
+        if taken {
+            self.silence.touch();
+        }
+    }
+
+    /// The answer is broken, and an orderly end of the connection could be taken for its end.
+    pub fn must_break(&self) {
+        self.broken.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the connection must end with a reset.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+
+    /// The client has sent more control frames than it may, or has not.
+    pub(super) fn note_flood(&self, flooded: bool) {
+        self.flooded.store(flooded, Ordering::Relaxed);
+    }
+
+    /// Whether the connection was ended for its control frames.
+    pub fn was_flooded(&self) -> bool {
+        self.flooded.load(Ordering::Relaxed)
+    }
+
+    /// The framing of the request's body is broken.
+    pub fn found(&self, fault: Fault) {
+        self.fault.lock().get_or_insert(fault);
+    }
+
+    /// What is wrong with the framing of its body.
+    pub fn fault(&self) -> Option<Fault> {
+        *self.fault.lock()
+    }
+}

@@ -1,0 +1,57 @@
+//! How much the process carries, and whether it can carry more.
+//!
+//! The law: a request is counted by a guard from its first phase to its drop, whatever ends it. A process that is full says so
+//! before it looks at keys: a request over the limit on requests, or any while memory is short, is refused with 503.
+//!
+//! Who measures memory calls [`Load::note_memory`]; nothing here reads files.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// What the process carries.
+#[derive(Debug)]
+pub struct Load {
+    in_flight: AtomicUsize,
+    most: usize,
+    short_of_memory: AtomicBool,
+}
+
+/// One request being served.
+#[derive(Debug)]
+pub(super) struct Served(Arc<Load>);
+
+impl Load {
+    /// Room for `most` requests at once.
+    pub fn new(most: usize) -> Self {
+        Self { in_flight: AtomicUsize::new(0), most, short_of_memory: AtomicBool::new(false) }
+    }
+
+    /// How many requests are being served now.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Acquire)
+    }
+
+    /// Memory is short, or is not.
+    pub fn note_memory(&self, short: bool) {
+        if self.short_of_memory.swap(short, Ordering::Relaxed) != short {
+            let (now, then) = if short { ("short", "refused") } else { ("enough again", "served") };
+            log::warn!("memory is {now}: requests are {then}");
+        }
+    }
+
+    /// Whether one of the requests that are counted already is too many.
+    pub(super) fn is_over(&self) -> bool {
+        self.short_of_memory.load(Ordering::Relaxed) || self.in_flight.load(Ordering::Relaxed) > self.most
+    }
+
+    pub(super) fn begin(self: &Arc<Self>) -> Served {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        Served(Arc::clone(self))
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}
