@@ -7,6 +7,7 @@ mod bodies;
 mod credentials;
 mod faults;
 mod headers;
+mod hostile;
 mod http2;
 mod names;
 mod retries;

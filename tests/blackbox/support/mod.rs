@@ -4,6 +4,7 @@ pub mod client;
 pub mod gate;
 pub mod message;
 pub mod origin;
+pub mod strict;
 
 use std::time::{Duration, Instant};
 
