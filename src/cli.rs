@@ -44,6 +44,12 @@ struct Arguments {
     /// Worker threads [default: the cores this process may use]
     #[arg(long = "num_workers", global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
+    /// The certificate that listeners show which have none of their own, in PEM [env: SSL_CERTFILE_PATH]
+    #[arg(long = "ssl_certfile_path", global = true, value_name = "FILE", requires = "ssl_keyfile_path")]
+    ssl_certfile_path: Option<PathBuf>,
+    /// The key of --ssl_certfile_path, in PEM [env: SSL_KEYFILE_PATH]
+    #[arg(long = "ssl_keyfile_path", global = true, value_name = "FILE", requires = "ssl_certfile_path")]
+    ssl_keyfile_path: Option<PathBuf>,
     /// Say more
     #[arg(long, global = true)]
     debug: bool,
@@ -109,7 +115,12 @@ fn with_config(arguments: &Arguments, command: fn(&Arguments, &Path) -> u8) -> u
 }
 
 fn load(arguments: &Arguments, path: &Path) -> (Option<(Config, Snapshot)>, Report) {
-    let overrides = Overrides { host: arguments.host.clone(), port: arguments.port, ..Overrides::default() };
+    let overrides = Overrides {
+        host: arguments.host.clone(),
+        port: arguments.port,
+        tls_cert: arguments.ssl_certfile_path.clone(),
+        tls_key: arguments.ssl_keyfile_path.clone(),
+    };
     let (config, mut report) = config::load(path, &Process, &overrides);
     let compiled = config.and_then(|config| {
         trust::check(config.network.ca_pem.as_ref(), &mut report);

@@ -42,7 +42,7 @@ const LOOK: Duration = Duration::from_millis(10);
 /// How many ports are tried where the system picks.
 const TRIES: u32 = 50;
 /// How often it is looked whether certificates have changed.
-const CERTIFICATES: Duration = Duration::from_secs(5);
+const CERTIFICATES: Duration = Duration::from_secs(1);
 /// How often memory is measured.
 const MEMORY: Duration = Duration::from_millis(250);
 /// Idle upstream connections kept for each worker.

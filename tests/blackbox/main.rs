@@ -4,11 +4,13 @@
 //! from the origin's own record, not from what the proxy says.
 
 mod bodies;
+mod clients;
 mod credentials;
 mod faults;
 mod headers;
 mod hostile;
 mod http2;
+mod listeners;
 mod names;
 mod retries;
 mod routes;

@@ -53,15 +53,23 @@ impl Gate {
         Self::start(&routes(entries, ""))
     }
 
-    /// Starts with further arguments and variables.
+    /// Starts with further arguments and variables, on ports that the system picks.
     pub fn with(config: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let folder = folder();
+        Self::spawn(config, &[&["--port", "0"], arguments].concat(), variables, folder())
+    }
+
+    /// Starts on a file that says itself where to listen, which is on ports that the system picks.
+    pub fn bare(config: &str) -> Self {
+        Self::spawn(config, &[], &[], folder())
+    }
+
+    /// Starts in `folder`, which may hold further files.
+    pub fn spawn(config: &str, arguments: &[&str], variables: &[(&str, &str)], folder: PathBuf) -> Self {
         let file = folder.join("config.yaml");
         fs::write(&file, config).expect("config");
         let mut child = command()
             .arg("--config")
             .arg(&file)
-            .args(["--port", "0"])
             .args(arguments)
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())
@@ -75,7 +83,7 @@ impl Gate {
         wait_until("the gate listens", || {
             let text = log.lock().expect("lock").clone();
             assert!(child.try_wait().expect("wait").is_none(), "the gate ended: {text}");
-            port = text.lines().find_map(|line| line.strip_prefix("listening on http://127.0.0.1:")?.parse().ok());
+            port = text.lines().find_map(|line| line.split_once("://127.0.0.1:")?.1.parse().ok());
             port.is_some()
         });
         Self { port: port.expect("port"), child, log, folder }

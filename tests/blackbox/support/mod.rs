@@ -5,6 +5,7 @@ pub mod gate;
 pub mod message;
 pub mod origin;
 pub mod strict;
+pub mod tls;
 
 use std::time::{Duration, Instant};
 
