@@ -10,7 +10,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Version};
 
 use crate::auth::{AuthFault, Principal};
-use crate::framing::Fault;
+use crate::framing::{Fault, looks_alike};
 use crate::limit::Place;
 use crate::rejection::{Dialect, Rejection};
 use crate::route::{Found, Match, Methods, RequestPath, is_reserved};
@@ -88,10 +88,7 @@ pub fn step(snapshot: &Snapshot, head: Head<'_>) -> Step {
 fn admit(snapshot: &Snapshot, head: Head<'_>, route: &mut Option<Arc<Route>>) -> Result<Admission, Rejection> {
     let (path, query) = split_target(head.target);
     refuse_method(head.method)?;
-    // RFC 9113 section 8.3.1: there a path is a path, or `*`.
-    if head.version == Version::HTTP_2 && !matches!(head.target, [b'/', ..] | b"*") {
-        return Err(Rejection::BadFrame(Fault::Target));
-    }
+    refuse_misreadable(head)?;
     let path = RequestPath::parse(path).map_err(Rejection::BadPath)?;
     refuse_loop(snapshot, head.headers)?;
     let found = find(snapshot, &path, head.method)?;
@@ -147,6 +144,21 @@ fn split_target(target: &[u8]) -> (&[u8], Option<&[u8]>) {
         Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..)),
         None => (path, None),
     }
+}
+
+/// What HTTP/2 allows and an HTTP/1 origin could misread; of HTTP/1 the edge has judged every line.
+fn refuse_misreadable(head: Head<'_>) -> Result<(), Rejection> {
+    if head.version != Version::HTTP_2 {
+        return Ok(());
+    }
+    // RFC 9113 section 8.3.1: there a path is a path, or `*`.
+    if !matches!(head.target, [b'/', ..] | b"*") {
+        return Err(Rejection::BadFrame(Fault::Target));
+    }
+    if head.headers.keys().any(|name| looks_alike(name.as_str().as_bytes())) {
+        return Err(Rejection::BadFrame(Fault::LookAlike));
+    }
+    Ok(())
 }
 
 /// The one asks for a tunnel, the other for an echo of credentials; some upstreams read methods in any case.

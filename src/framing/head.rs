@@ -267,7 +267,7 @@ fn connection(value: &[u8]) -> Result<(), Fault> {
 }
 
 /// Whether a name is, for a reader that takes `_` for `-` as CGI does, one that frames or routes the message.
-fn looks_alike(name: &[u8]) -> bool {
+pub fn looks_alike(name: &[u8]) -> bool {
     const FRAMING: [&str; 10] = [
         "host",
         "connection",

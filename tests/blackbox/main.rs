@@ -7,6 +7,7 @@ mod bodies;
 mod clients;
 mod credentials;
 mod faults;
+mod frames;
 mod headers;
 mod hostile;
 mod http2;
