@@ -38,6 +38,7 @@ for extra in "$@"; do
     case $extra in
         test)
             need python3 "runs the clients' own SDKs in the tests" command -v python3
+            need slowhttptest "makes the slow clients of a test" command -v slowhttptest
             need python3-venv "keeps those SDKs apart from the system" python3 -c 'import ensurepip, venv'
             ;;
         bench)

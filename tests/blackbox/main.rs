@@ -16,4 +16,5 @@ mod names;
 mod retries;
 mod routes;
 mod running;
+mod slow;
 mod support;
