@@ -87,7 +87,7 @@ pub fn step(snapshot: &Snapshot, head: Head<'_>) -> Step {
 
 fn admit(snapshot: &Snapshot, head: Head<'_>, route: &mut Option<Arc<Route>>) -> Result<Admission, Rejection> {
     let (path, query) = split_target(head.target);
-    refuse_method(head.method)?;
+    refuse_method(snapshot, head.method)?;
     refuse_misreadable(head)?;
     let path = RequestPath::parse(path).map_err(Rejection::BadPath)?;
     refuse_loop(snapshot, head.headers)?;
@@ -161,10 +161,14 @@ fn refuse_misreadable(head: Head<'_>) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// The one asks for a tunnel, the other for an echo of credentials; some upstreams read methods in any case.
-fn refuse_method(method: &Method) -> Result<(), Rejection> {
+/// The one asks for a tunnel, the other for an echo of credentials; some upstreams read methods in any case. A key is a legal
+/// method, and would stand in logs.
+fn refuse_method(snapshot: &Snapshot, method: &Method) -> Result<(), Rejection> {
+    if matches!(*method, Method::GET | Method::POST) {
+        return Ok(());
+    }
     let never = ["CONNECT", "TRACE"].iter().any(|never| method.as_str().eq_ignore_ascii_case(never));
-    if !never {
+    if !never && !snapshot.keyring.occurs_in(method.as_str().as_bytes()) {
         return Ok(());
     }
     Err(Rejection::MethodNotAllowed(Methods::any().names().into_iter().map(str::to_owned).collect()))

@@ -102,10 +102,8 @@ impl HeaderPlan {
 
     /// Whether a client's header of this name may be sent on. Its value is for the caller to judge.
     pub fn forwards(&self, name: &HeaderName) -> bool {
-        if is_hop_by_hop(name) || is_proxy_only(name) {
-            return false;
-        }
-        self.forward_all || is_descriptive(name)
+        // What is descriptive belongs neither to the connection nor to this proxy.
+        if self.forward_all { !is_hop_by_hop(name) && !is_proxy_only(name) } else { is_descriptive(name) }
     }
 }
 

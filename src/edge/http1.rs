@@ -5,6 +5,7 @@
 //! after another. The connection lives as long as everything on it was in order.
 
 use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,9 +54,11 @@ impl Edge {
     /// Serves until a request ends the connection or the client has left. `watch` has counted from the connection's begin.
     pub(super) async fn http1(&self, mut connection: Box<Connection>, mut watch: Watch, shutdown: &ShutdownWatch) {
         let slot = Arc::new(Slot::default());
-        let mut drain = shutdown.clone();
+        // One wait for the drain serves the whole connection.
+        let mut drain = pin!(drains(shutdown.clone()));
         loop {
-            let head = match self.request(&mut connection, &mut watch, &mut drain).await {
+            let waited = if *shutdown.borrow() { None } else { Some(drain.as_mut()) };
+            let head = match self.request(&mut connection, &mut watch, waited).await {
                 Ok(head) => head,
                 Err(NoRequest::Ended) => return,
                 Err(NoRequest::Refused(rejection)) => return self.refuse(*connection, &rejection).await,
@@ -112,7 +115,7 @@ impl Edge {
         &self,
         connection: &mut Connection,
         watch: &mut Watch,
-        drain: &mut ShutdownWatch,
+        drain: Option<Pin<&mut impl Future<Output = ()>>>,
     ) -> Result<BytesMut, NoRequest> {
         let end = self.head(connection, watch, drain).await?;
         let head = Head::read(connection.inbox.get(..end).unwrap_or_default(), &self.rules.head)?;
@@ -130,10 +133,11 @@ impl Edge {
         &self,
         connection: &mut Connection,
         watch: &mut Watch,
-        drain: &mut ShutdownWatch,
+        drain: Option<Pin<&mut impl Future<Output = ()>>>,
     ) -> Result<usize, NoRequest> {
         let mut scan = Scan::default();
         let mut begun = false;
+        let mut drain = drain;
         loop {
             let blank = scan.skip(&connection.inbox);
             connection.inbox.advance(blank);
@@ -145,7 +149,7 @@ impl Edge {
             }
             if begun {
                 watch.begin_head();
-            } else if *drain.borrow() {
+            } else if drain.is_none() {
                 return Err(NoRequest::Ended);
             }
             tokio::select! {
@@ -158,9 +162,22 @@ impl Edge {
                     End::Head => NoRequest::Refused(Rejection::HeadTimeout),
                     _ => NoRequest::Ended,
                 }),
-                _ = drain.changed(), if !begun => {}
+                () = began(drain.as_mut()), if !begun => return Err(NoRequest::Ended),
             }
         }
+    }
+}
+
+/// Ready when the service drains.
+async fn drains(mut shutdown: ShutdownWatch) {
+    // The sender is dropped only when the process ends.
+    let _ = shutdown.wait_for(|down| *down).await;
+}
+
+/// Ready when the drain that is waited for has begun.
+async fn began(drain: Option<&mut Pin<&mut impl Future<Output = ()>>>) {
+    if let Some(drain) = drain {
+        drain.as_mut().await;
     }
 }
 

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use parking_lot::Mutex;
 
 use super::EdgeProxy;
@@ -59,7 +59,7 @@ impl EdgeProxy {
 
     fn note(&self, client: Option<SocketAddr>, rejection: &Rejection, status: u16) -> RequestCtx {
         let mut ctx = self.context();
-        ctx.record.unread(client, Method::from_bytes(b"-").unwrap_or_default(), status);
+        ctx.record.unread(client, status);
         ctx.rejection = Some(rejection.clone());
         ctx.logged = true;
         self.tally.count(rejection);

@@ -107,7 +107,7 @@ impl ProxyHttp for EdgeProxy {
     fn init_downstream_modules(&self, _: &mut pingora::modules::http::HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<()> {
-        ctx.record.read(session, &ctx.snapshot.trusted);
+        ctx.record.read(session, &ctx.snapshot);
         ctx.vitals = vitals(session);
         ctx.large_body = has_large_body(session.req_header());
         match &ctx.vitals {

@@ -12,9 +12,9 @@ use pingora::prelude::{Error, Session};
 
 use super::forward::CALL_ID;
 use crate::auth::Principal;
-use crate::client::{Trusted, client};
+use crate::client::client;
 use crate::rejection::Rejection;
-use crate::snapshot::Route;
+use crate::snapshot::{Route, Snapshot};
 
 /// The status nginx has taught operators to look for.
 const CLIENT_GONE: u16 = 499;
@@ -71,19 +71,24 @@ impl RequestRecord {
     }
 
     /// Takes what the head of the request says.
-    pub(super) fn read(&mut self, session: &Session, trusted: &Trusted) {
+    pub(super) fn read(&mut self, session: &Session, snapshot: &Snapshot) {
         let header = session.req_header();
         self.peer = session.client_addr().and_then(|address| address.as_inet().copied());
-        self.client = self.peer.map(|peer| client(peer, &header.headers, trusted));
+        self.client = self.peer.map(|peer| client(peer, &header.headers, &snapshot.trusted));
         self.method = header.method.clone();
+        // A key is a legal method, which would stand in logs.
+        let usual = matches!(self.method, Method::GET | Method::POST);
+        if !usual && snapshot.keyring.occurs_in(self.method.as_str().as_bytes()) {
+            self.method = unknown_method();
+        }
         self.version = header.version;
         self.call_id = chosen(&header.headers).unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     }
 
     /// Takes what is known of one whose head could not be read.
-    pub(super) fn unread(&mut self, client: Option<SocketAddr>, method: Method, status: u16) {
+    pub(super) fn unread(&mut self, client: Option<SocketAddr>, status: u16) {
         self.client = client;
-        self.method = method;
+        self.method = unknown_method();
         self.status = status;
         self.call_id = uuid::Uuid::new_v4().to_string();
     }
@@ -142,6 +147,11 @@ impl RequestRecord {
     pub(super) fn took(&self) -> Duration {
         self.ended.unwrap_or_else(Instant::now).duration_since(self.begun)
     }
+}
+
+/// Stands for a method that cannot be shown.
+pub(super) fn unknown_method() -> Method {
+    Method::from_bytes(b"-").unwrap_or_default()
 }
 
 /// What went wrong, without what the other side sent: Pingora puts heads it cannot read into its messages.

@@ -4,6 +4,7 @@
 //! from the origin's own record, not from what the proxy says.
 
 mod bodies;
+mod canary;
 mod clients;
 mod credentials;
 mod faults;
