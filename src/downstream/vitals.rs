@@ -3,7 +3,7 @@
 //! The law: written while a request runs, read by the edge when it has ended and by the proxy that answers; nothing here
 //! outlives the connection.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 
@@ -22,6 +22,7 @@ pub struct Vitals {
     served: AtomicBool,
     broken: AtomicBool,
     flooded: AtomicBool,
+    refused: AtomicU32,
 }
 
 impl Vitals {
@@ -60,9 +61,16 @@ impl Vitals {
         self.broken.load(Ordering::Relaxed)
     }
 
-    /// The client has sent more control frames than it may, or has not.
-    pub(super) fn note_flood(&self, flooded: bool) {
+    /// What became of an HTTP/2 connection: whether the client has sent more control frames than it may, and how often it was
+    /// told that it broke the protocol.
+    pub(super) fn note_frames(&self, flooded: bool, refused: u32) {
         self.flooded.store(flooded, Ordering::Relaxed);
+        self.refused.store(refused, Ordering::Relaxed);
+    }
+
+    /// How many streams were ended, or the connection, for breaking HTTP/2.
+    pub fn refused(&self) -> u32 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Whether the connection was ended for its control frames.

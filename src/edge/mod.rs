@@ -29,7 +29,7 @@ use watch::{End, Phase, Watch};
 
 use crate::client::{self, Trusted};
 use crate::downstream::{Connection, Frames, Slot, Socket, Transport};
-use crate::framing::Limits;
+use crate::framing::{Fault, Limits};
 use crate::limit::{Connections, Full};
 use crate::proxy::EdgeProxy;
 use crate::rejection::Rejection;
@@ -133,9 +133,11 @@ impl Edge {
             _ = self.proxy.process_new(Box::new(Frames::new(connection, &slot)), shutdown) => {}
             end = poll_fn(|cx| watch.poll(cx)) => log::debug!("an HTTP/2 connection is given up: {end:?}"),
         }
-        if let Some(connection) = slot.take()
-            && connection.vitals.was_flooded()
-        {
+        let Some(connection) = slot.take() else { return };
+        for _ in 0..connection.vitals.refused() {
+            self.desk.record_refused(address, &Rejection::BadFrame(Fault::Frame));
+        }
+        if connection.vitals.was_flooded() {
             self.desk.record_refused(address, &Rejection::Flood);
             connection.close(true).await;
         }

@@ -42,6 +42,8 @@ pub enum Fault {
     TwoLengths,
     /// `Connection` names a field that a message cannot do without.
     Connection,
+    /// A frame or a field breaks HTTP/2.
+    Frame,
     /// A chunk's size line is broken.
     ChunkSize,
     /// A chunk does not end where its size says.
@@ -70,6 +72,7 @@ impl Fault {
             Self::CodingNotServed => "no transfer coding but `chunked` is served",
             Self::TwoLengths => "`Content-Length` and `Transfer-Encoding` exclude each other",
             Self::Connection => "`Connection` names a header that cannot be dropped",
+            Self::Frame => "it breaks HTTP/2",
             Self::ChunkSize => "the size of a chunk is broken",
             Self::ChunkEnd => "a chunk does not end where its size says",
             Self::ChunkExtension => "there are more chunk extensions than data",

@@ -167,6 +167,10 @@ fn what_http1_could_misread_never_gets_there() {
         let outcome = raw.outcome();
         // What was begun is given up by the time the client is told, or soon after; a whole request would be there by now.
         let (requests, unclean) = origin.judge();
+        if outcome == "reset" || outcome.starts_with("goaway") {
+            drop(raw);
+            wait_until("it is logged", || gate.log().contains("\"reason\":\"bad_frame\""));
+        }
         if outcome == "answered" || !requests.is_empty() || unclean.iter().any(|bytes| bytes.contains("SMUG")) {
             faults.push(format!("{name}: {outcome}; at the origin {requests:?} {unclean:?}"));
         }
