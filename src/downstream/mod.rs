@@ -4,10 +4,11 @@
 //! request and no others, and always comes back, whatever ends the request.
 //!
 //! `socket` is the transport, plain or TLS; `connection` what has been read of it; `lease` what Pingora sees of HTTP/1 and
-//! `frames` what it sees of HTTP/2; `silence` and `pace` are the clocks, `vitals` what edge and request share. Nothing here
+//! `frames`, with its `cutter`, what it sees of HTTP/2; `silence` and `pace` are the clocks, `vitals` what edge and request share. Nothing here
 //! decides what becomes of a request.
 
 mod connection;
+mod cutter;
 mod frames;
 mod lease;
 mod pace;

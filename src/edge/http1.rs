@@ -141,7 +141,8 @@ impl Edge {
         loop {
             let blank = scan.skip(&connection.inbox);
             connection.inbox.advance(blank);
-            begun = begun || blank > 0 || !connection.inbox.is_empty();
+            // Empty lines are no beginning: some clients send one after a body (RFC 9112 section 2.2).
+            begun = begun || !connection.inbox.is_empty();
             if !connection.inbox.is_empty()
                 && let Some(end) = scan.find(&connection.inbox, &self.rules.head)?
             {
