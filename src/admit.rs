@@ -9,8 +9,9 @@ use std::sync::Arc;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Version};
 
-use crate::auth::{AuthFault, Principal};
+use crate::auth::{AuthFault, KeyPlaces, Principal};
 use crate::framing::{Fault, looks_alike};
+use crate::health::{self, Probe};
 use crate::limit::Place;
 use crate::rejection::{Dialect, Rejection};
 use crate::route::{Found, Match, Methods, RequestPath, is_reserved};
@@ -40,6 +41,8 @@ pub enum Step {
     Reject(Refusal),
     /// Something outside must be known first.
     Ask(Question),
+    /// Tollgate answers it itself.
+    Own(Probe),
 }
 
 /// What a step may need to know. Nothing yet: every key and limit is in the snapshot.
@@ -80,24 +83,30 @@ pub struct Admission {
 pub fn step(snapshot: &Snapshot, head: Head<'_>) -> Step {
     let mut found_route = None;
     match admit(snapshot, head, &mut found_route) {
-        Ok(admission) => Step::Admit(Box::new(admission)),
+        Ok(step) => step,
         Err(rejection) => Step::Reject(Refusal { rejection, dialect: dialect(head), route: found_route }),
     }
 }
 
-fn admit(snapshot: &Snapshot, head: Head<'_>, route: &mut Option<Arc<Route>>) -> Result<Admission, Rejection> {
-    let (path, query) = split_target(head.target);
+fn admit(snapshot: &Snapshot, head: Head<'_>, route: &mut Option<Arc<Route>>) -> Result<Step, Rejection> {
+    let (whole, query) = split_target(head.target);
     refuse_method(snapshot, head.method)?;
     refuse_misreadable(head)?;
-    let path = RequestPath::parse(path).map_err(Rejection::BadPath)?;
+    let whole = RequestPath::parse(whole).map_err(Rejection::BadPath)?;
+    let below = below_root(snapshot, &whole);
+    let path = below.as_ref().unwrap_or(&whole);
     refuse_loop(snapshot, head.headers)?;
-    let found = find(snapshot, &path, head.method)?;
+    if is_reserved(path) {
+        return own(snapshot, path, &whole, head, query).map(Step::Own);
+    }
+    let found = find(snapshot, path, &whole, head.method)?;
     *route = Some(Arc::clone(found.value));
     // A reserved path may hold a key, as LiteLLM's own calls do; a path that is sent on may not.
     if snapshot.keyring.occurs_in(head.target.split(|byte| *byte == b'?').next().unwrap_or_default()) {
         return Err(Rejection::KeyInPath);
     }
-    let principal = authenticate(snapshot, found.value, head, &path, query)?;
+    let open = found.value.access == Access::Open;
+    let principal = authenticate(snapshot, &found.value.places, open, head, path, query)?;
     if head.headers.contains_key(header::UPGRADE) && is_websocket(head.headers) {
         return Err(Rejection::Upgrade);
     }
@@ -113,10 +122,10 @@ fn admit(snapshot: &Snapshot, head: Head<'_>, route: &mut Option<Arc<Route>>) ->
         route: Arc::clone(found.value),
         principal,
         dialect: dialect(head),
-        path: path.canonical().into_owned(),
+        path: whole.canonical().into_owned(),
         rest: if found.pattern.has_subpath() { path.rest(found.pattern.len()).to_vec() } else { Vec::new() },
         query: query.map(<[u8]>::to_vec),
-        captures: if templated { captures(&found, &path) } else { Vec::new() },
+        captures: if templated { captures(&found, path) } else { Vec::new() },
         place,
     };
     if templated {
@@ -124,7 +133,39 @@ fn admit(snapshot: &Snapshot, head: Head<'_>, route: &mut Option<Arc<Route>>) ->
             admission.refuse_dots(member)?;
         }
     }
-    Ok(admission)
+    Ok(Step::Admit(Box::new(admission)))
+}
+
+/// The path below `SERVER_ROOT_PATH`; none where there is no such prefix.
+fn below_root<'a>(snapshot: &Snapshot, whole: &RequestPath<'a>) -> Option<RequestPath<'a>> {
+    snapshot.root.as_ref().and_then(|root| root.strip(whole))
+}
+
+/// What Tollgate is asked for itself.
+fn own(
+    snapshot: &Snapshot,
+    path: &RequestPath<'_>,
+    whole: &RequestPath<'_>,
+    head: Head<'_>,
+    query: Option<&[u8]>,
+) -> Result<Probe, Rejection> {
+    let Some(probe) = Probe::asked_by(path) else {
+        return Err(Rejection::Reserved { method: head.method.to_string(), path: shown(snapshot, whole) });
+    };
+    if !health::METHODS.contains(&head.method.as_str()) {
+        return Err(Rejection::MethodNotAllowed(health::METHODS.map(str::to_owned).to_vec()));
+    }
+    if probe.needs_key() {
+        // Where there is no key at all nobody could have one.
+        authenticate(snapshot, &snapshot.places, snapshot.keyring.is_empty(), head, path, query)?;
+    }
+    Ok(probe)
+}
+
+/// A path for a message: no key is repeated.
+fn shown(snapshot: &Snapshot, path: &RequestPath<'_>) -> String {
+    let text = path.canonical();
+    if snapshot.keyring.occurs_in(text.as_bytes()) { "a path with a key in it".into() } else { text.into_owned() }
 }
 
 /// Path and query of an origin-form or absolute-form target; anything else is no path.
@@ -193,39 +234,42 @@ fn refuse_loop(snapshot: &Snapshot, headers: &HeaderMap) -> Result<(), Rejection
 fn find<'s>(
     snapshot: &'s Snapshot,
     path: &RequestPath<'_>,
+    whole: &RequestPath<'_>,
     method: &Method,
 ) -> Result<Match<'s, Arc<Route>>, Rejection> {
-    let no_route = || {
-        let shown = path.canonical();
-        let hidden = snapshot.keyring.occurs_in(shown.as_bytes());
-        let path = if hidden { "a path with a key in it".into() } else { shown.into_owned() };
-        Rejection::NoRoute { method: method.to_string(), path }
-    };
-    if is_reserved(path) {
-        return Err(no_route());
-    }
     match snapshot.routes.find(path, method) {
         Found::Route(found) => Ok(found),
         Found::OtherMethods(methods) => {
             Err(Rejection::MethodNotAllowed(methods.into_iter().map(str::to_owned).collect()))
         }
-        Found::Nothing => Err(no_route()),
+        Found::Nothing => Err(Rejection::NoRoute {
+            method: method.to_string(),
+            path: shown(snapshot, whole),
+            nearest: nearest(snapshot, path, method),
+        }),
     }
+}
+
+/// The path of the file that is most like `path`; one that holds a key is not told.
+fn nearest(snapshot: &Snapshot, path: &RequestPath<'_>, method: &Method) -> Option<String> {
+    let near = snapshot.routes.nearest(path, method, 1);
+    near.first().map(|near| near.pattern.to_string()).filter(|text| !snapshot.keyring.occurs_in(text.as_bytes()))
 }
 
 fn authenticate(
     snapshot: &Snapshot,
-    route: &Route,
+    places: &KeyPlaces,
+    open: bool,
     head: Head<'_>,
     path: &RequestPath<'_>,
     query: Option<&[u8]>,
 ) -> Result<Option<Principal>, Rejection> {
     let last = path.canon(path.len().saturating_sub(1));
-    match route.places.authenticate(head.headers, last, query, &snapshot.keyring, route.access == Access::Open) {
+    match places.authenticate(head.headers, last, query, &snapshot.keyring, open) {
         Ok(principal) => Ok(Some(principal)),
         // On an open route what nobody knows is the caller's own business.
-        Err(AuthFault::Missing | AuthFault::Unknown) if route.access == Access::Open => Ok(None),
-        Err(fault) => Err(Rejection::Auth(fault)),
+        Err(AuthFault::Missing | AuthFault::Unknown) if open => Ok(None),
+        Err(fault) => Err(Rejection::Auth { fault, places: places.described(last) }),
     }
 }
 

@@ -120,6 +120,7 @@ fn load(arguments: &Arguments, path: &Path) -> (Option<(Config, Snapshot)>, Repo
         port: arguments.port,
         tls_cert: arguments.ssl_certfile_path.clone(),
         tls_key: arguments.ssl_keyfile_path.clone(),
+        ..Overrides::default()
     };
     let (config, mut report) = config::load(path, &Process, &overrides);
     let compiled = config.and_then(|config| {

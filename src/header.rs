@@ -3,6 +3,8 @@
 //! The law: by default only what describes the body and its negotiation is sent on; `forward_headers` sends the rest too;
 //! neither sends hop-by-hop or framing fields or a known key. What the file configures replaces what the client sent under
 //! that name and stands exactly once. It works on names and values: reading and writing messages is the shell's.
+//!
+//! `rewrite` applies a plan to a request, `shown` prints a field without its secret.
 
 use std::fmt;
 
@@ -10,6 +12,11 @@ use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 
 use crate::secret::Secret;
+
+mod rewrite;
+mod shown;
+
+pub use rewrite::{Fields, Hop};
 
 /// What a route does to the headers of a request.
 #[derive(Debug)]
@@ -27,6 +34,23 @@ pub struct SetHeader {
     pub written: Bytes,
     /// Its value; marked sensitive, so that no debug output shows it.
     pub value: HeaderValue,
+    /// Whether a person may not see the value either.
+    secret: bool,
+}
+
+/// Why a client's field is not sent on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withheld {
+    /// It speaks for the connection, not for the request.
+    Connection,
+    /// It holds a known key.
+    Key,
+    /// Only `forward_headers` would send it.
+    NotForwarded,
+    /// The file sets a field of this name.
+    Replaced,
+    /// It is meant for Tollgate and ends here.
+    Tollgate,
 }
 
 /// Why a header cannot be configured.
@@ -65,14 +89,21 @@ impl HeaderError {
     }
 }
 
+impl SetHeader {
+    /// A header of ours that holds no secret.
+    pub fn plain(name: HeaderName, written: &'static str, value: HeaderValue) -> Self {
+        Self { name, written: Bytes::from_static(written.as_bytes()), value, secret: false }
+    }
+}
+
 impl HeaderPlan {
     /// A plan that sets nothing yet.
     pub fn new(forward_all: bool) -> Self {
         Self { set: Vec::new(), forward_all }
     }
 
-    /// Adds a header of the file.
-    pub fn set(&mut self, written: &str, value: &Secret) -> Result<(), HeaderError> {
+    /// Adds a header of the file. `secret`: a person may not see its value.
+    pub fn set(&mut self, written: &str, value: &Secret, secret: bool) -> Result<(), HeaderError> {
         let name = HeaderName::from_bytes(written.as_bytes()).map_err(|_| HeaderError::Name)?;
         if is_hop_by_hop(&name) || is_framing(&name) || name == header::EXPECT || name == header::VIA {
             return Err(HeaderError::Framing);
@@ -86,7 +117,7 @@ impl HeaderPlan {
         }
         let mut value = HeaderValue::from_str(text).map_err(|_| HeaderError::Value)?;
         value.set_sensitive(true);
-        self.set.push(SetHeader { name, written: Bytes::copy_from_slice(written.as_bytes()), value });
+        self.set.push(SetHeader { name, written: Bytes::copy_from_slice(written.as_bytes()), value, secret });
         Ok(())
     }
 
@@ -100,10 +131,22 @@ impl HeaderPlan {
         self.set.iter().any(|header| header.name == *name)
     }
 
-    /// Whether a client's header of this name may be sent on. Its value is for the caller to judge.
-    pub fn forwards(&self, name: &HeaderName) -> bool {
-        // What is descriptive belongs neither to the connection nor to this proxy.
-        if self.forward_all { !is_hop_by_hop(name) && !is_proxy_only(name) } else { is_descriptive(name) }
+    /// Why a client's field of this name is not sent on; none where it is. `holds_key`: its value holds a known key.
+    pub fn withheld(&self, name: &HeaderName, holds_key: bool) -> Option<Withheld> {
+        if holds_key {
+            Some(Withheld::Key)
+        } else if self.sets(name) {
+            Some(Withheld::Replaced)
+        } else if is_descriptive(name) {
+            // What is descriptive belongs neither to the connection nor to this proxy.
+            None
+        } else if is_hop_by_hop(name) {
+            Some(Withheld::Connection)
+        } else if is_proxy_only(name) {
+            Some(Withheld::Tollgate)
+        } else {
+            (!self.forward_all).then_some(Withheld::NotForwarded)
+        }
     }
 }
 
@@ -232,7 +275,7 @@ mod tests {
             ("x-litellm-api-key", false, false),
         ] {
             assert_eq!(
-                (closed.forwards(&name(header)), open.forwards(&name(header))),
+                (closed.withheld(&name(header), false).is_none(), open.withheld(&name(header), false).is_none()),
                 (by_default, forwarded),
                 "{header}"
             );
@@ -262,16 +305,16 @@ mod tests {
     #[test]
     fn what_can_be_configured() {
         let mut plan = HeaderPlan::new(false);
-        assert_eq!(plan.set("Authorization", &Secret::new("bearer x")), Ok(()));
-        assert_eq!(plan.set("authorization", &Secret::new("bearer y")), Err(HeaderError::Duplicate));
-        assert_eq!(plan.set("Host", &Secret::new("h")), Ok(()));
+        assert_eq!(plan.set("Authorization", &Secret::new("bearer x"), false), Ok(()));
+        assert_eq!(plan.set("authorization", &Secret::new("bearer y"), false), Err(HeaderError::Duplicate));
+        assert_eq!(plan.set("Host", &Secret::new("h"), false), Ok(()));
         for header in ["Content-Length", "transfer-encoding", "Connection", "TE", "Upgrade", "Keep-Alive"] {
-            assert_eq!(plan.set(header, &Secret::new("1")), Err(HeaderError::Framing), "{header}");
+            assert_eq!(plan.set(header, &Secret::new("1"), false), Err(HeaderError::Framing), "{header}");
         }
         for header in ["", "a b", "a:b", "gr\u{fc}n"] {
-            assert_eq!(plan.set(header, &Secret::new("1")), Err(HeaderError::Name), "{header}");
+            assert_eq!(plan.set(header, &Secret::new("1"), false), Err(HeaderError::Name), "{header}");
         }
-        assert_eq!(plan.set("X-A", &Secret::new("a\nb")), Err(HeaderError::Value));
+        assert_eq!(plan.set("X-A", &Secret::new("a\nb"), false), Err(HeaderError::Value));
     }
 
     proptest! {
@@ -279,7 +322,7 @@ mod tests {
         fn no_plan_sends_hop_by_hop_fields_on(header in "[a-z-]{1,20}", all in any::<bool>()) {
             let header = name(&header);
             let plan = HeaderPlan::new(all);
-            prop_assert!(!(plan.forwards(&header) && is_hop_by_hop(&header)));
+            prop_assert!(plan.withheld(&header, false).is_some() || !is_hop_by_hop(&header));
             if let Some(passed) = passed_name(&header) {
                 prop_assert!(!is_hop_by_hop(&passed) && !is_framing(&passed));
             }

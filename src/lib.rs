@@ -20,6 +20,7 @@ pub mod route;
 pub mod upstream;
 // Floor 3
 pub mod admit;
+pub mod health;
 pub mod rejection;
 pub mod snapshot;
 // Floor 4a

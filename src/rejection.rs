@@ -50,7 +50,12 @@ impl Blame {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
     /// No key, or not one that opens the route.
-    Auth(AuthFault),
+    Auth {
+        /// Why.
+        fault: AuthFault,
+        /// Where the route looks for a key, in words.
+        places: String,
+    },
     /// The request's framing or body is broken.
     BadBody,
     /// Its head or its framing could be read in two ways, or in none.
@@ -77,6 +82,15 @@ pub enum Rejection {
     MethodNotAllowed(Vec<String>),
     /// No route serves the path.
     NoRoute {
+        /// The method.
+        method: String,
+        /// The canonical path.
+        path: String,
+        /// The path of the file that is most like it.
+        nearest: Option<String>,
+    },
+    /// The path belongs to Tollgate itself, and nothing answers there yet.
+    Reserved {
         /// The method.
         method: String,
         /// The canonical path.
@@ -126,8 +140,8 @@ impl Rejection {
             Self::BadBody | Self::BadPath(_) | Self::KeyInPath | Self::NotAnnounced | Self::NoTls | Self::Upgrade => {
                 400
             }
-            Self::Auth(_) => 401,
-            Self::NoRoute { .. } => 404,
+            Self::Auth { .. } => 401,
+            Self::NoRoute { .. } | Self::Reserved { .. } => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::BodyTimeout | Self::HeadTimeout => 408,
             Self::BodyTooLarge(_) => 413,
@@ -145,10 +159,10 @@ impl Rejection {
     /// A word for logs, from a closed list.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Auth(AuthFault::Missing) => "no_key",
-            Self::Auth(AuthFault::Repeated) => "repeated_key",
-            Self::Auth(AuthFault::TwoKeys) => "two_keys",
-            Self::Auth(AuthFault::Unknown) => "unknown_key",
+            Self::Auth { fault: AuthFault::Missing, .. } => "no_key",
+            Self::Auth { fault: AuthFault::Repeated, .. } => "repeated_key",
+            Self::Auth { fault: AuthFault::TwoKeys, .. } => "two_keys",
+            Self::Auth { fault: AuthFault::Unknown, .. } => "unknown_key",
             Self::BadBody => "bad_body",
             Self::BadFrame(fault) => match fault.status() {
                 414 => "target_too_long",
@@ -170,6 +184,7 @@ impl Rejection {
             Self::NoRoute { .. } => "no_route",
             Self::NotAnnounced => "not_announced",
             Self::NoTls => "no_tls",
+            Self::Reserved { .. } => "reserved",
             Self::NotServedYet(_) => "not_served_yet",
             Self::Overloaded => "overloaded",
             Self::TooManyConnections { all: true } => "too_many_connections",
@@ -197,7 +212,7 @@ impl Rejection {
     /// The sentence that the client reads.
     pub fn message(&self) -> String {
         match self {
-            Self::Auth(fault) => auth_message(*fault).into(),
+            Self::Auth { fault, places } => auth_message(*fault, places),
             Self::BadBody => "The request's fields or the framing of its body are not what HTTP asks for.".into(),
             Self::BadFrame(fault) => format!("The request was refused: {}.", fault.text()),
             Self::BadPath(error) => format!("The request was refused: {error}."),
@@ -218,7 +233,14 @@ impl Rejection {
             Self::MethodNotAllowed(methods) => {
                 format!("The route does not serve this method; it serves {}.", methods.join(", "))
             }
-            Self::NoRoute { method, path } => format!("There is no route for {method} {path}."),
+            Self::NoRoute { method, path, nearest: None } => format!("There is no route for {method} {path}."),
+            Self::NoRoute { method, path, nearest: Some(nearest) } => {
+                format!("There is no route for {method} {path}; the nearest configured path is {nearest}.")
+            }
+            Self::Reserved { method, path } => format!(
+                "{method} {path} is not served yet: the path belongs to the gateway's own management, which no route of \
+                 the config can take."
+            ),
             Self::NotServedYet(what) => format!("{what} are not served yet."),
             Self::TooManyInFlight => "Too many requests are in flight; try again when some have ended.".into(),
             Self::UpstreamFailed(fault) => upstream_message(*fault).into(),
@@ -230,7 +252,7 @@ impl Rejection {
     /// A header that the answer must have, besides those of every answer.
     pub fn header(&self) -> Option<(&'static str, String)> {
         match self {
-            Self::Auth(_) => Some(("WWW-Authenticate", "Bearer realm=\"tollgate\"".into())),
+            Self::Auth { .. } => Some(("WWW-Authenticate", "Bearer realm=\"tollgate\"".into())),
             Self::MethodNotAllowed(methods) => Some(("Allow", methods.join(", "))),
             Self::Overloaded | Self::TooManyConnections { .. } | Self::TooManyInFlight => {
                 Some(("Retry-After", Duration::from_secs(1).as_secs().to_string()))
@@ -315,17 +337,14 @@ struct AnthropicError<'a> {
     message: &'a str,
 }
 
-fn auth_message(fault: AuthFault) -> &'static str {
-    match fault {
-        AuthFault::Missing => {
-            "Authentication Error, No api key passed in. Send a Tollgate key as `Authorization: Bearer KEY` or `x-api-key: KEY`."
-        }
-        AuthFault::Repeated => "Authentication Error, a header with a key stands twice. Send one.",
-        AuthFault::TwoKeys => "Authentication Error, the request holds two different keys. Send one.",
-        AuthFault::Unknown => {
-            "Authentication Error, Invalid api key. Send a Tollgate key as `Authorization: Bearer KEY` or `x-api-key: KEY`."
-        }
-    }
+fn auth_message(fault: AuthFault, places: &str) -> String {
+    let what = match fault {
+        AuthFault::Missing => "No api key passed in",
+        AuthFault::Repeated => return "Authentication Error, a header with a key stands twice. Send one.".into(),
+        AuthFault::TwoKeys => return "Authentication Error, the request holds two different keys. Send one.".into(),
+        AuthFault::Unknown => "Invalid api key",
+    };
+    format!("Authentication Error, {what}. Send a Tollgate key as {places}.")
 }
 
 fn upstream_message(fault: UpstreamFault) -> &'static str {

@@ -12,12 +12,12 @@ use http::header::{self, HeaderName, HeaderValue};
 
 use crate::auth::{KeyPlaces, Keyring};
 use crate::client::Trusted;
-use crate::config::error::{Report, Site};
+use crate::config::error::{Place, Report, Site};
 use crate::config::listen::Listen;
 use crate::config::{Config, Endpoint, Network, QueryText, TargetText};
 use crate::header::{HeaderPlan, is_framing, is_hop_by_hop};
 use crate::limit::Gate;
-use crate::route::{Methods, Pattern, Table};
+use crate::route::{Methods, Pattern, Root, Table};
 use crate::upstream::{Host, Target, address};
 
 /// What a request meets.
@@ -25,6 +25,10 @@ use crate::upstream::{Host, Target, address};
 pub struct Snapshot {
     /// The routes.
     pub routes: Table<Arc<Route>>,
+    /// The path below which this proxy stands, where something before it has one.
+    pub root: Option<Root>,
+    /// Where a key may stand in a request for Tollgate itself.
+    pub places: KeyPlaces,
     /// The keys.
     pub keyring: Keyring,
     /// The largest request body, in bytes.
@@ -79,6 +83,8 @@ pub struct Route {
     pub name: String,
     /// The file's own name for it.
     pub id: Option<String>,
+    /// Where it stands in the file.
+    pub place: Place,
     /// Who may use it.
     pub access: Access,
     /// Where a key may stand.
@@ -144,6 +150,7 @@ impl Group {
 pub fn compile(config: &Config, report: &mut Report) -> Option<Snapshot> {
     let before = report.problems.len();
     let places = places(config, report);
+    let root = root(config, report);
     let mut built: Vec<(Pattern, Methods, Arc<Route>)> = Vec::new();
     let mut sites: Vec<Site> = Vec::new();
     for endpoint in &config.endpoints {
@@ -172,6 +179,8 @@ pub fn compile(config: &Config, report: &mut Report) -> Option<Snapshot> {
     let routes = routes.filter(|_| report.problems.len() == before)?;
     Some(Snapshot {
         routes,
+        root,
+        places,
         keyring: Keyring::new(config.master_key.clone()),
         request_bytes: config.limits.request_bytes,
         gate: config.limits.parallel.map(Gate::new),
@@ -192,6 +201,17 @@ fn trusted(config: &Config, report: &mut Report) -> Trusted {
         network
     });
     Trusted::new(read.collect())
+}
+
+fn root(config: &Config, report: &mut Report) -> Option<Root> {
+    let (text, site) = config.root_path.as_ref()?;
+    match Root::parse(text) {
+        Ok(root) => root,
+        Err(error) => {
+            report.problem(site, error.to_string(), error.mend());
+            None
+        }
+    }
 }
 
 fn places(config: &Config, report: &mut Report) -> KeyPlaces {
@@ -233,7 +253,8 @@ fn route(
         TargetText::Adapter(_) => Lead::Adapter,
         TargetText::Url { base, secret, query } => {
             let target = parse_target(base, *secret, site, &names, report);
-            let target = add_query(target?, endpoint, query, site, &names, report);
+            let mut target = add_query(target?, endpoint, query, site, &names, report);
+            target.secret = *secret;
             guard_target(&target, endpoint, site, network, listen, report);
             Lead::Group(Box::new(Group {
                 first: Member {
@@ -250,6 +271,7 @@ fn route(
     let route = Route {
         name: pattern.to_string(),
         id: endpoint.id.as_ref().map(|(id, _)| id.clone()),
+        place: endpoint.site.place.clone(),
         access: if endpoint.auth == Some(true) { Access::Key } else { Access::Open },
         places,
         lead,
@@ -286,7 +308,7 @@ fn methods(endpoint: &Endpoint, report: &mut Report) -> Option<Methods> {
 fn headers(endpoint: &Endpoint, report: &mut Report) -> HeaderPlan {
     let mut plan = HeaderPlan::new(endpoint.forward_headers);
     for header in &endpoint.headers {
-        if let Err(error) = plan.set(&header.name, &header.value.text) {
+        if let Err(error) = plan.set(&header.name, &header.value.text, header.is_secret()) {
             report.problem(&header.site, error.to_string(), error.mend());
         }
     }

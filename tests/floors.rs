@@ -17,6 +17,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("limit", 20),
     ("route", 20),
     ("upstream", 20),
+    ("health", 30),
     ("rejection", 30),
     ("snapshot", 31),
     ("admit", 32),

@@ -48,6 +48,7 @@ fn ask(snapshot: &Snapshot, method: &str, target: &str, headers: &[(&'static str
         }
         Step::Reject(refusal) => Err(refusal.rejection),
         Step::Ask(question) => match question {},
+        Step::Own(probe) => Ok(format!("{probe:?}")),
     }
 }
 
@@ -73,7 +74,7 @@ fn requests_are_led_to_their_upstream() {
     for target in ["/sub/../x", "/sub/%2e%2e/x", "/glue/.y", "*", ""] {
         assert!(matches!(ask(&snapshot, "GET", target, &[]), Err(Rejection::BadPath(_))), "{target}");
     }
-    for target in ["/nothing", "/subx", "/v1/rerank/x", "/key/generate", "/job//status"] {
+    for target in ["/nothing", "/subx", "/v1/rerank/x", "/job//status"] {
         assert!(matches!(ask(&snapshot, "GET", target, &[]), Err(Rejection::NoRoute { .. })), "{target}");
     }
     assert!(matches!(ask(&snapshot, "TRACE", "/sub", &[]), Err(Rejection::MethodNotAllowed(_))));
@@ -97,7 +98,7 @@ fn keys_are_asked_for_where_the_route_says_so() {
         ("/keyed", vec![("x-mine", KEY)], Some(AuthFault::Missing)),
     ] {
         let fault = match ask(&snapshot, "POST", target, &headers) {
-            Err(Rejection::Auth(fault)) => Some(fault),
+            Err(Rejection::Auth { fault, .. }) => Some(fault),
             other => other.map(|_| None).expect(target),
         };
         assert_eq!(fault, expected, "{target} {headers:?}");
@@ -141,4 +142,55 @@ fn targets_that_lead_back_are_refused_at_load() {
         let (config, mut report) = config::load(Path::new("t.yaml"), &Files(text), &Overrides::default());
         assert!(snapshot::compile(&config.expect("config"), &mut report).is_none(), "{target}");
     }
+}
+
+#[test]
+fn what_is_asked_of_tollgate_itself() {
+    let snapshot = snapshot_of("  - {path: /, target: 'https://all.test/', include_subpath: true}\n");
+    for (method, target, expected) in [
+        ("GET", "/health/liveliness", Ok("Alive")),
+        ("HEAD", "/readyz?verbose", Ok("Ready")),
+        ("GET", "/health", Err("no_key")),
+        ("POST", "/livez", Err("method_not_allowed")),
+        ("POST", "/key/generate", Err("reserved")),
+        ("GET", "/health/other", Err("reserved")),
+    ] {
+        let verdict = ask(&snapshot, method, target, &[]);
+        assert_eq!(verdict.as_deref().map_err(Rejection::reason), expected, "{method} {target}");
+    }
+    assert_eq!(ask(&snapshot, "GET", "/health", &[("x-api-key", KEY)]).as_deref(), Ok("Models"));
+}
+
+#[test]
+fn refusals_say_what_would_have_been_served() {
+    let snapshot = snapshot_of(
+        "  - {path: /v1/rerank, target: 'https://a.test/', auth: true, headers: {litellm_user_api_key: x-mine}}\n  - {path: /openai, target: 'https://b.test/', include_subpath: true}\n",
+    );
+    let said = |method, target, headers: &[_]| ask(&snapshot, method, target, headers).expect_err(target).message();
+    assert_eq!(
+        said("POST", "/v1/rernk", &[]),
+        "There is no route for POST /v1/rernk; the nearest configured path is /v1/rerank."
+    );
+    assert_eq!(
+        said("POST", "/v1/rerank", &[]),
+        "Authentication Error, No api key passed in. Send a Tollgate key as `Authorization: Bearer KEY`, `x-litellm-api-key: KEY`, `api-key: KEY`, `x-api-key: KEY`, `x-goog-api-key: KEY`, `ocp-apim-subscription-key: KEY` or `x-mine: KEY`."
+    );
+    // A key in a path is repeated by no message.
+    assert!(!said("GET", &format!("/nothing/{KEY}"), &[]).contains(KEY));
+}
+
+#[test]
+fn a_root_path_comes_off_before_matching() {
+    let files = Files("general_settings:\n  pass_through_endpoints:\n  - {path: /a, target: 'https://up.test/b', include_subpath: true}\n".into());
+    let overrides = Overrides { root_path: Some("/gate".into()), ..Overrides::default() };
+    let (config, mut report) = config::load(Path::new("t.yaml"), &files, &overrides);
+    let snapshot = config.and_then(|config| snapshot::compile(&config, &mut report)).expect("a snapshot");
+    for (target, expected) in
+        [("/gate/a/x?q=1", "up.test/b/x?q=1"), ("/a/x", "up.test/b/x"), ("/gate/livez", "Alive"), ("/livez", "Alive")]
+    {
+        assert_eq!(ask(&snapshot, "GET", target, &[]).as_deref(), Ok(expected), "{target}");
+    }
+    assert!(
+        matches!(ask(&snapshot, "GET", "/gates/a", &[]), Err(Rejection::NoRoute { path, .. }) if path == "/gates/a")
+    );
 }

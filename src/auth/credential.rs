@@ -80,6 +80,32 @@ impl KeyPlaces {
         self
     }
 
+    /// The places in words, for whoever sent no key. `path` is the last segment of the request's path.
+    pub fn described(&self, path: &[u8]) -> String {
+        let mut places: Vec<String> = Vec::new();
+        for (name, form) in &self.headers {
+            let place = match form {
+                // Upper and lower case are the same; this is how clients write it.
+                Form::Scheme => "`Authorization: Bearer KEY`".to_owned(),
+                Form::Bearer => format!("`{name}: Bearer KEY`"),
+                Form::Plain => format!("`{name}: KEY`"),
+            };
+            // The one that most clients use comes first.
+            places.insert(if *form == Form::Scheme { 0 } else { places.len() }, place);
+        }
+        if self.langfuse {
+            places.push("the public key of Basic credentials".to_owned());
+        }
+        if self.google && is_google(path) {
+            places.push("`?key=KEY`".to_owned());
+        }
+        match places.split_last() {
+            Some((last, [])) => last.clone(),
+            Some((last, others)) => format!("{} or {last}", others.join(", ")),
+            None => String::new(),
+        }
+    }
+
     /// Who is calling. `query` is looked at on Google's paths alone; `open`: nobody needs a key.
     pub fn authenticate(
         &self,

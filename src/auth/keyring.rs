@@ -43,6 +43,11 @@ impl Keyring {
         Self { master }
     }
 
+    /// Whether no key is known.
+    pub fn is_empty(&self) -> bool {
+        self.master.is_none()
+    }
+
     /// Whose key `token` is.
     pub fn find(&self, token: &[u8]) -> Option<Principal> {
         self.master.as_ref().filter(|master| master.matches(token)).map(|_| Principal::Master)

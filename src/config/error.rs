@@ -35,6 +35,13 @@ pub struct Site {
     pub path: String,
 }
 
+impl Site {
+    /// The variable `name` of the environment.
+    pub fn variable(name: &str) -> Self {
+        Self { place: Place { file: Arc::from(format!("${name}")), line: 0 }, path: String::new() }
+    }
+}
+
 /// One message: where, what, and how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {

@@ -208,7 +208,6 @@ pub const LATER: &[(&str, &str)] = &[
     (TOLLGATE.path, "store"),
     (TOLLGATE.path, "adapters"),
     (TOLLGATE.path, "watch"),
-    (TOLLGATE.path, "log_format"),
 ];
 
 /// `tollgate` inside an entry.
@@ -235,6 +234,11 @@ pub const TOLLGATE: Shape = Shape {
         honoured("resolve", Kind::Map, "`host` or `host:port` to `address` or `address:port`, as curl's --resolve"),
         honoured("dns", Kind::Map, "name servers"),
         honoured("timeouts", Kind::Map, "timeouts of the whole proxy"),
+        honoured(
+            "log_format",
+            Kind::Text,
+            "the access log: `text`, `json` or `auto` (text on a terminal or under --debug); default auto",
+        ),
         honoured("limits", Kind::Map, "what clients may use of the proxy"),
         honoured(
             "trusted_proxies",

@@ -32,6 +32,8 @@ pub struct Overrides {
     pub host: Option<String>,
     /// `--port`.
     pub port: Option<u16>,
+    /// `SERVER_ROOT_PATH`.
+    pub root_path: Option<String>,
     /// `--ssl_certfile_path`.
     pub tls_cert: Option<PathBuf>,
     /// `--ssl_keyfile_path`.
@@ -45,6 +47,10 @@ pub struct Config {
     pub site: Site,
     /// Where to listen.
     pub listen: Vec<listen::Listen>,
+    /// The path below which the proxy stands, as something before it says.
+    pub root_path: Option<(String, Site)>,
+    /// How access lines are written.
+    pub log_format: LogFormat,
     /// The admin key; none when the file and the environment have none.
     pub master_key: Option<Secret>,
     /// The one header that holds the key, when it replaces the usual places.
@@ -90,6 +96,18 @@ pub struct Edge {
     pub trusted_proxies: Vec<(String, Site)>,
     /// Whether `X-Forwarded-*` is sent to upstreams.
     pub forwarded_headers: bool,
+}
+
+/// How access lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal or under `--debug`, JSON otherwise.
+    #[default]
+    Auto,
+    /// A JSON object a line.
+    Json,
+    /// For people.
+    Text,
 }
 
 /// Limits of the whole proxy.
@@ -211,13 +229,20 @@ impl Endpoint {
     /// Whether an upstream request of this entry carries a secret of ours: a value from a reference, or any value under
     /// a name that credentials are known to have.
     pub fn injects_secret(&self) -> bool {
-        let headers = self.headers.iter().any(|header| header.value.secret || is_credential_name(&header.name));
+        let headers = self.headers.iter().any(HeaderText::is_secret);
         let target = match &self.target {
             Some((TargetText::Adapter(_), _)) => true,
             Some((TargetText::Url { query, .. }, _)) => query.iter().any(QueryText::is_secret),
             None => false,
         };
         headers || target || self.default_query.iter().any(QueryText::is_secret)
+    }
+}
+
+impl HeaderText {
+    /// Whether nobody may see its value.
+    pub fn is_secret(&self) -> bool {
+        self.value.secret || is_credential_name(&self.name)
     }
 }
 
@@ -229,7 +254,7 @@ impl QueryText {
 }
 
 /// Names under which APIs are known to take credentials.
-fn is_credential_name(name: &str) -> bool {
+pub fn is_credential_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
     matches!(name.as_str(), "authorization" | "proxy-authorization" | "cookie" | "key" | "apikey" | "api-key" | "sig")
         || ["-key", "-token", "-secret", "password"].iter().any(|ending| name.ends_with(ending))

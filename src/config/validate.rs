@@ -13,7 +13,7 @@ use crate::config::fields::{DNS, GENERAL, LITELLM, ROUTER, SHAPES, Standing, TIM
 use crate::config::listen::{Listen, all_loopback};
 use crate::config::raw::{Node, Value};
 use crate::config::section::{Section, expand_at, scalar, shorten};
-use crate::config::{Config, Endpoint, Limits, Network, Overrides};
+use crate::config::{Config, Endpoint, Limits, LogFormat, Network, Overrides};
 use crate::secret::Secret;
 
 mod edge;
@@ -109,6 +109,8 @@ pub fn config(
     guard_open_routes(&endpoints, &listen, key_meant, report);
     Some(Config {
         site: top.site().clone(),
+        root_path: overrides.root_path.clone().map(|path| (path, Site::variable("SERVER_ROOT_PATH"))),
+        log_format: log_format(own.as_ref(), report),
         key_header: general.as_ref().and_then(|general| general.text("litellm_key_header_name", report)),
         limits: limits(general.as_ref(), report),
         network: network(own.as_ref(), &environ, report),
@@ -176,6 +178,23 @@ fn overlay<'a>(top: &Section<'_>, path: &Path, below: &'a dyn Environ, report: &
         }
     }
     Overlay { below, variables, folder }
+}
+
+fn log_format(own: Option<&Section<'_>>, report: &mut Report) -> LogFormat {
+    let Some((text, site)) = own.and_then(|own| own.text("log_format", report)) else { return LogFormat::Auto };
+    match text.as_str() {
+        "auto" => LogFormat::Auto,
+        "json" => LogFormat::Json,
+        "text" => LogFormat::Text,
+        _ => {
+            report.problem(
+                &site,
+                format!("`{}` is not a format of the log", shorten(&text)),
+                "write text, json or auto",
+            );
+            LogFormat::Auto
+        }
+    }
 }
 
 /// The key, and whether somebody meant to set one.

@@ -7,12 +7,12 @@
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::prelude::Result;
+use pingora::prelude::{Error, Result};
 use smallvec::SmallVec;
 
 use super::ctx::RequestCtx;
 use super::fault;
-use crate::header::{is_withheld, nominated, passed_name};
+use crate::header::{Fields, Hop, SetHeader, is_withheld, nominated};
 use crate::rejection::{Rejection, UpstreamFault};
 
 /// The header that leads from an answer to its log line.
@@ -23,89 +23,67 @@ pub(super) fn request(request: &mut RequestHeader, ctx: &mut RequestCtx) -> Resu
     let (Some(member), Some(admission)) = (ctx.member(), ctx.admission.as_ref()) else {
         return Err(fault::rejected(ctx, Rejection::Internal));
     };
-    let plan = &member.headers;
-    let keyring = &ctx.snapshot.keyring;
-    let mut passed: SmallVec<[(HeaderName, HeaderValue); 4]> = SmallVec::new();
-    let mut removed: SmallVec<[HeaderName; 16]> = SmallVec::new();
-    let told = if ctx.snapshot.forwarded_headers { told_of_client(request, ctx) } else { Told::default() };
-    for (name, value) in &request.headers {
-        let holds_key = keyring.occurs_in(value.as_bytes());
-        if let Some(wanted) = passed_name(name).filter(|wanted| !holds_key && !plan.sets(wanted)) {
-            passed.push((wanted, value.clone()));
-        }
-        if (holds_key || !plan.forwards(name) || plan.sets(name)) && removed.last() != Some(name) {
-            removed.push(name.clone());
-        }
-    }
-    for name in &removed {
-        request.remove_header(name);
-    }
-    for (name, _) in &passed {
-        request.remove_header(name);
-    }
-    for (name, value) in passed {
-        request.append_header(name, value)?;
-    }
     let path = admission.path_and_query(member, &ctx.snapshot);
     if path != request.raw_path() {
         request.set_raw_path(&path)?;
     }
-    request.insert_header(header::HOST, member.target.host_value.clone())?;
-    request.append_header(header::VIA, ctx.snapshot.pseudonym.via(ctx.record.version).clone())?;
-    if ctx.snapshot.forwarded_headers {
-        tell_of_client(request, &told, ctx)?;
-    }
-    join_cookies(request)?;
-    for header in plan.configured() {
-        request.insert_header(header.written.clone(), header.value.clone())?;
-    }
-    Ok(())
+    let told = if ctx.snapshot.forwarded_headers { told_of_client(request, ctx) } else { SmallVec::new() };
+    let via = ctx.snapshot.pseudonym.via(ctx.record.version);
+    let hop = Hop { host: &member.target.host_value, via, told: &told };
+    member.headers.rewrite(&mut Message(request), hop, |value| ctx.snapshot.keyring.occurs_in(value))
 }
 
-/// What the proxies before us, which are trusted, have said of the client.
-#[derive(Default)]
-struct Told {
-    chain: Vec<String>,
-    proto: Option<HeaderValue>,
-    host: Option<HeaderValue>,
+/// Pingora's message, which remembers how names are written over HTTP/1.
+struct Message<'a>(&'a mut RequestHeader);
+
+impl Fields for Message<'_> {
+    type Error = Box<Error>;
+
+    fn map(&self) -> &HeaderMap {
+        &self.0.headers
+    }
+
+    fn remove(&mut self, name: &HeaderName) {
+        self.0.remove_header(name);
+    }
+
+    fn append(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
+        self.0.append_header(name, value).map(|_| ())
+    }
+
+    fn replace(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
+        self.0.insert_header(name, value)
+    }
+
+    fn configure(&mut self, header: &SetHeader) -> Result<()> {
+        self.0.insert_header(header.written.clone(), header.value.clone())
+    }
 }
 
-fn told_of_client(request: &RequestHeader, ctx: &RequestCtx) -> Told {
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// What an upstream is told of the client: `X-Forwarded-For` gets the peer of this connection behind what trusted proxies
+/// wrote, the rest says what the client saw.
+fn told_of_client(request: &RequestHeader, ctx: &RequestCtx) -> SmallVec<[SetHeader; 3]> {
     let fields = &request.headers;
-    if !ctx.record.peer.is_some_and(|peer| ctx.snapshot.trusted.contains(peer.ip())) {
-        return Told { host: fields.get(header::HOST).cloned(), ..Told::default() };
-    }
-    let text = |value: &HeaderValue| value.to_str().map(str::to_owned).ok();
-    Told {
-        chain: fields.get_all("x-forwarded-for").iter().filter_map(text).collect(),
-        proto: fields.get("x-forwarded-proto").cloned(),
-        host: fields.get("x-forwarded-host").or_else(|| fields.get(header::HOST)).cloned(),
-    }
-}
-
-/// `X-Forwarded-For` gets the peer of this connection behind what trusted proxies wrote; the rest says what the client saw.
-fn tell_of_client(request: &mut RequestHeader, told: &Told, ctx: &RequestCtx) -> Result<()> {
+    let trusted = ctx.record.peer.is_some_and(|peer| ctx.snapshot.trusted.contains(peer.ip()));
+    let from_proxies = |name| fields.get_all(name).iter().filter(|_| trusted);
     let peer = ctx.record.peer.map(|peer| peer.ip().to_canonical().to_string());
-    let chain: Vec<&str> = told.chain.iter().map(String::as_str).chain(peer.as_deref()).collect();
-    request.insert_header("X-Forwarded-For", chain.join(", "))?;
-    match &told.proto {
-        Some(proto) => request.insert_header("X-Forwarded-Proto", proto.clone())?,
-        None => request.insert_header("X-Forwarded-Proto", if ctx.record.tls { "https" } else { "http" })?,
-    }
-    if let Some(host) = &told.host {
-        request.insert_header("X-Forwarded-Host", host.clone())?;
-    }
-    Ok(())
-}
-
-/// HTTP/2 lets a client send its cookies in crumbs, of which HTTP/1 knows nothing (RFC 9113 section 8.2.3).
-fn join_cookies(request: &mut RequestHeader) -> Result<()> {
-    let mut crumbs = request.headers.get_all(header::COOKIE).iter();
-    let (Some(first), Some(second)) = (crumbs.next(), crumbs.next()) else { return Ok(()) };
-    let whole =
-        [first, second].into_iter().chain(crumbs).map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b"; "[..]);
-    request.insert_header(header::COOKIE, whole)?;
-    Ok(())
+    let chain = from_proxies(FORWARDED_FOR).filter_map(|value| value.to_str().ok()).chain(peer.as_deref());
+    let chain = HeaderValue::from_str(&chain.collect::<Vec<_>>().join(", ")).ok();
+    let seen = HeaderValue::from_static(if ctx.record.tls { "https" } else { "http" });
+    let proto = from_proxies(FORWARDED_PROTO).next().cloned().or(Some(seen));
+    let host = from_proxies(FORWARDED_HOST).next().or_else(|| fields.get(header::HOST)).cloned();
+    [
+        (FORWARDED_FOR, "X-Forwarded-For", chain),
+        (FORWARDED_PROTO, "X-Forwarded-Proto", proto),
+        (FORWARDED_HOST, "X-Forwarded-Host", host),
+    ]
+    .into_iter()
+    .filter_map(|(name, written, value)| Some(SetHeader::plain(name, written, value?)))
+    .collect()
 }
 
 /// Removes from trailers what is removed from heads.

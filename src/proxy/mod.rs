@@ -34,6 +34,7 @@ use ctx::{Attempt, RequestCtx};
 pub use desk::Tally;
 pub use load::Load;
 use load::Served;
+use respond::Answer;
 
 use crate::admit::{self, Head, Step};
 use crate::downstream::{Lease, Vitals};
@@ -123,11 +124,6 @@ impl ProxyHttp for EdgeProxy {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool> {
-        if self.load.is_over() {
-            ctx.rejection = Some(Rejection::Overloaded);
-            respond::early(session, ctx, &Rejection::Overloaded).await?;
-            return Ok(true);
-        }
         let header = session.req_header();
         let head = Head {
             method: &header.method,
@@ -135,7 +131,15 @@ impl ProxyHttp for EdgeProxy {
             headers: &header.headers,
             version: header.version,
         };
-        match admit::step(&ctx.snapshot, head) {
+        let step = admit::step(&ctx.snapshot, head);
+        // Whoever asks how the process is must hear it above all when it is busy.
+        if self.load.is_over() && !matches!(step, Step::Own(_)) {
+            ctx.rejection = Some(Rejection::Overloaded);
+            let answer = Answer::refusing(&Rejection::Overloaded, ctx);
+            respond::early(session, ctx, answer).await?;
+            return Ok(true);
+        }
+        match step {
             Step::Admit(admission) => {
                 ctx.admitted(admission);
                 let header = session.req_header();
@@ -146,10 +150,16 @@ impl ProxyHttp for EdgeProxy {
             }
             Step::Reject(refusal) => {
                 ctx.refused(&refusal);
-                respond::early(session, ctx, &refusal.rejection).await?;
+                let answer = Answer::refusing(&refusal.rejection, ctx);
+                respond::early(session, ctx, answer).await?;
                 Ok(true)
             }
             Step::Ask(question) => match question {},
+            Step::Own(probe) => {
+                let answer = Answer::telling(probe, session.is_process_shutting_down());
+                respond::early(session, ctx, answer).await?;
+                Ok(true)
+            }
         }
     }
 

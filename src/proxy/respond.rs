@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use super::ctx::RequestCtx;
 use super::fault;
 use super::forward::CALL_ID;
+use crate::health::Probe;
 use crate::rejection::Rejection;
 
 /// The largest body that is read to keep a connection.
@@ -26,8 +27,29 @@ const MOST_DISCARDED: u64 = 64 << 20;
 /// How long it is thrown away.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// An answer of ours.
+pub(super) struct Answer {
+    status: u16,
+    header: Option<(&'static str, String)>,
+    body: Bytes,
+}
+
+impl Answer {
+    /// The answer that says `rejection`.
+    pub(super) fn refusing(rejection: &Rejection, ctx: &RequestCtx) -> Self {
+        let body = rejection.body(ctx.dialect, ctx.record.call_id());
+        Self { status: rejection.status(), header: rejection.header(), body: Bytes::from(body) }
+    }
+
+    /// The answer to a question after our health.
+    pub(super) fn telling(probe: Probe, draining: bool) -> Self {
+        let (status, body) = probe.answer(draining);
+        Self { status, header: None, body: Bytes::from_static(body.as_bytes()) }
+    }
+}
+
 /// Answers a request whose body has not been touched.
-pub(super) async fn early(session: &mut Session, ctx: &mut RequestCtx, rejection: &Rejection) -> Result<()> {
+pub(super) async fn early(session: &mut Session, ctx: &mut RequestCtx, answer: Answer) -> Result<()> {
     let declared = session
         .req_header()
         .headers
@@ -37,10 +59,10 @@ pub(super) async fn early(session: &mut Session, ctx: &mut RequestCtx, rejection
     let small = declared.is_none_or(|declared| declared <= SMALL);
     let stays = !session.is_process_shutting_down();
     if stays && !waits && small && discard(session, SMALL).await {
-        return write(session, ctx, rejection).await;
+        return write(session, ctx, answer).await;
     }
     session.downstream_session.set_keepalive(None);
-    write(session, ctx, rejection).await?;
+    write(session, ctx, answer).await?;
     if !waits {
         discard(session, MOST_DISCARDED).await;
     }
@@ -65,7 +87,8 @@ pub(super) async fn late(session: &mut Session, error: &Error, ctx: &mut Request
         Some(rejection) => {
             status = rejection.status();
             session.downstream_session.set_keepalive(None);
-            if write(session, ctx, &rejection).await.is_ok() {
+            let answer = Answer::refusing(&rejection, ctx);
+            if write(session, ctx, answer).await.is_ok() {
                 discard(session, MOST_DISCARDED).await;
             }
         }
@@ -90,19 +113,18 @@ async fn discard(session: &mut Session, most: u64) -> bool {
     true
 }
 
-async fn write(session: &mut Session, ctx: &mut RequestCtx, rejection: &Rejection) -> Result<()> {
-    let body = rejection.body(ctx.dialect, ctx.record.call_id());
-    let mut header = ResponseHeader::build(rejection.status(), Some(6))?;
+async fn write(session: &mut Session, ctx: &mut RequestCtx, answer: Answer) -> Result<()> {
+    let mut header = ResponseHeader::build(answer.status, Some(6))?;
     header.insert_header("Content-Type", "application/json")?;
-    header.insert_header("Content-Length", body.len())?;
+    header.insert_header("Content-Length", answer.body.len())?;
     header.insert_header(CALL_ID, ctx.record.call_id())?;
-    if let Some((name, value)) = rejection.header() {
+    if let Some((name, value)) = answer.header {
         header.insert_header(name, value)?;
     }
-    ctx.record.answered(rejection.status());
+    ctx.record.answered(answer.status);
     let bodiless = session.req_header().method == http::Method::HEAD;
     session.downstream_session.write_response_header(Box::new(header)).await?;
-    let bytes = if bodiless { Bytes::new() } else { Bytes::from(body) };
+    let bytes = if bodiless { Bytes::new() } else { answer.body };
     session.downstream_session.write_response_body(bytes, true).await
 }
 

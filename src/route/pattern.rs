@@ -189,7 +189,7 @@ impl Part {
     }
 
     /// Whether the canonical segment `text` is this part.
-    fn covers(&self, text: &[u8]) -> bool {
+    pub(super) fn covers(&self, text: &[u8]) -> bool {
         match self {
             Self::Literal(literal) => literal == text,
             Self::Param { before, after, .. } => {

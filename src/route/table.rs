@@ -21,6 +21,10 @@ use super::methods::Methods;
 use super::path::{RequestPath, hash_of};
 use super::pattern::{Part, Pattern, ends_hash};
 
+mod nearest;
+
+pub use nearest::{Near, WhyNot};
+
 /// The routes.
 #[derive(Debug)]
 pub struct Table<T> {

@@ -97,6 +97,11 @@ impl QueryPlan {
         Ok(())
     }
 
+    /// Whether the value of the parameter `name`, decoded, is a secret of the file.
+    pub fn hides(&self, name: &[u8]) -> bool {
+        self.params.iter().any(|param| param.secret && param.name == name)
+    }
+
     /// Whether the plan has a `{name}`.
     pub fn has_captures(&self) -> bool {
         self.params.iter().any(|param| param.wire.iter().any(|piece| matches!(piece, Piece::Capture(_))))
@@ -162,7 +167,7 @@ impl QueryPlan {
     }
 }
 
-fn split(part: &[u8]) -> (&[u8], &[u8]) {
+pub(super) fn split(part: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memchr(b'=', part) {
         Some(at) => (part.get(..at).unwrap_or_default(), part.get(at + 1..).unwrap_or_default()),
         None => (part, &[]),

@@ -35,6 +35,8 @@ pub struct Target {
     path: Vec<Piece>,
     /// The parameters that are added.
     pub query: QueryPlan,
+    /// Whether a part of the URL came from a reference, so that nobody may see its path.
+    pub secret: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -136,7 +138,7 @@ impl Target {
         let authority = if port == usual { host.to_string() } else { format!("{host}:{port}") };
         let host_value = HeaderValue::from_str(&authority).map_err(|_| TargetError::Host(excerpt(&authority)))?;
         let path = path_pieces(path, known)?;
-        Ok(Self { tls, host, port, authority, host_value, path, query: QueryPlan::default() })
+        Ok(Self { tls, host, port, authority, host_value, path, query: QueryPlan::default(), secret: false })
     }
 
     /// Whether a `{name}` stands in path or query.

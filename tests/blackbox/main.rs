@@ -10,6 +10,7 @@ mod credentials;
 mod faults;
 mod frames;
 mod headers;
+mod health;
 mod hostile;
 mod http2;
 mod listeners;

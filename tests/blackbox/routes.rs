@@ -57,11 +57,19 @@ fn dot_segments_and_reserved_paths_never_reach_an_upstream() {
     ] {
         assert_eq!(send(gate.port, &format!("GET {target} HTTP/1.1"), b"").status(), 400, "{target}");
     }
-    for target in
-        ["/key/generate", "/%6Bey", "/health", "/metrics/", "/ui", "/v2/key/info", "/model/new", "/livez", "/readyz"]
-    {
+    for (target, status) in [
+        ("/key/generate", 404),
+        ("/%6Bey", 404),
+        ("/metrics/", 404),
+        ("/ui", 404),
+        ("/v2/key/info", 404),
+        ("/model/new", 404),
+        ("/health", 401),
+        ("/livez", 200),
+        ("/readyz", 200),
+    ] {
         let answer = send(gate.port, &format!("GET {target} HTTP/1.1"), b"");
-        assert_eq!(answer.status(), 404, "{target}");
+        assert_eq!(answer.status(), status, "{target}");
     }
     assert_eq!(origin.seen().len(), 0, "{:?}", origin.seen());
 }

@@ -145,3 +145,38 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_nearest_routes_and_why_they_do_not_serve() {
+    let entry = |path: &str, subpath, methods: &[&str], name| {
+        let methods = if methods.is_empty() {
+            Methods::any()
+        } else {
+            Methods::listed(methods.iter().copied()).expect("methods")
+        };
+        (Pattern::parse(path, subpath).expect(path), methods, name)
+    };
+    let table = Table::build([
+        entry("/v1/rerank", false, &["POST"], "rerank"),
+        entry("/v1/chat/completions", false, &[], "chat"),
+        entry("/v1", true, &[], "v1"),
+        entry("/openai", true, &["GET"], "openai"),
+        entry("/job/{id}/status", false, &[], "job"),
+    ])
+    .expect("table");
+    for (method, raw, expected) in [
+        (Method::POST, "/v1/rerank", vec![("v1", WhyNot::LessSpecific)]),
+        (Method::GET, "/v1/rerank", vec![("rerank", WhyNot::OtherMethods(vec!["POST"]))]),
+        (Method::POST, "/openai/chat", vec![("openai", WhyNot::OtherMethods(vec!["GET"]))]),
+        (Method::POST, "/rerank", vec![("rerank", WhyNot::Differs(1))]),
+        (Method::POST, "/opnai/x", vec![("openai", WhyNot::Differs(1))]),
+        (Method::POST, "/job/7", vec![("job", WhyNot::GoesOn)]),
+        (Method::POST, "/job/7/status/x", vec![("job", WhyNot::Ends)]),
+        (Method::POST, "/", vec![("v1", WhyNot::GoesOn)]),
+    ] {
+        let path = RequestPath::parse(raw.as_bytes()).expect(raw);
+        let near = table.nearest(&path, &method, 1);
+        let near: Vec<_> = near.into_iter().map(|near| (*near.value, near.why)).collect();
+        assert_eq!(near, expected, "{method} {raw}");
+    }
+}
