@@ -14,7 +14,7 @@ use crate::framing::{Fault, looks_alike};
 use crate::health::{self, Probe};
 use crate::limit::Place;
 use crate::rejection::{Dialect, Rejection};
-use crate::route::{Found, Match, Methods, RequestPath, is_reserved};
+use crate::route::{Found, Match, Methods, PathError, RequestPath, is_reserved};
 use crate::snapshot::{Access, Lead, Member, Route, Snapshot};
 
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
@@ -139,6 +139,12 @@ fn admit(snapshot: &Snapshot, head: Head<'_>, route: &mut Option<Arc<Route>>) ->
 /// The path below `SERVER_ROOT_PATH`; none where there is no such prefix.
 fn below_root<'a>(snapshot: &Snapshot, whole: &RequestPath<'a>) -> Option<RequestPath<'a>> {
     snapshot.root.as_ref().and_then(|root| root.strip(whole))
+}
+
+/// The path of `target` as routes are held against it.
+pub fn matched_path<'a>(snapshot: &Snapshot, target: &'a [u8]) -> Result<RequestPath<'a>, PathError> {
+    let whole = RequestPath::parse(split_target(target).0)?;
+    Ok(below_root(snapshot, &whole).unwrap_or(whole))
 }
 
 /// What Tollgate is asked for itself.

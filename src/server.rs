@@ -64,6 +64,13 @@ pub struct Bound {
     listener: TcpListener,
 }
 
+impl Bound {
+    /// What is served, and where.
+    pub fn listen(&self) -> &Listen {
+        &self.listen
+    }
+}
+
 /// Binds every address, or says which one is taken. Port 0 is one port that the system picks for all of them: what it
 /// picks for the first may be taken for the second, and then another is tried.
 pub fn bind(listen: &[Listen]) -> Result<Vec<Bound>, String> {

@@ -7,10 +7,16 @@
 //! It does not read the config file itself, and nothing here runs once requests are served.
 
 use std::collections::HashMap;
+use std::env::VarError;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::config::dotenv;
 use crate::secret::Secret;
+
+/// The file of variables in the working folder.
+const DOTENV: &str = ".env";
 
 const VARIABLE: &str = "os.environ/";
 const FILE: &str = "file:";
@@ -24,13 +30,34 @@ pub trait Environ {
     fn file(&self, path: &Path) -> std::io::Result<Vec<u8>>;
 }
 
-/// The environment of this process.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Process;
+/// The environment of this process, and below it the `.env` of the working folder.
+#[derive(Debug, Default)]
+pub struct Process {
+    dotenv: HashMap<String, Secret>,
+}
+
+impl Process {
+    /// Reads `.env`, if there is one. A line that cannot be read is an error, which names it.
+    pub fn with_dotenv() -> Result<Self, String> {
+        let bytes = match std::fs::read(DOTENV) {
+            Ok(bytes) => bytes,
+            // Python's virtual environments are folders of that name.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) => Vec::new(),
+            Err(error) => return Err(format!("{DOTENV}: it cannot be read: {error}")),
+        };
+        let text = String::from_utf8(bytes).map_err(|_| format!("{DOTENV}: it is not UTF-8"))?;
+        let dotenv = dotenv::parse(&text).map_err(|error| format!("{DOTENV}:{error}"))?;
+        Ok(Self { dotenv })
+    }
+}
 
 impl Environ for Process {
     fn variable(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok()
+        match std::env::var(name) {
+            Ok(value) => Some(value),
+            Err(VarError::NotUnicode(_)) => None,
+            Err(VarError::NotPresent) => self.dotenv.get(name).map(|value| value.expose().to_owned()),
+        }
     }
 
     fn file(&self, path: &Path) -> std::io::Result<Vec<u8>> {

@@ -38,7 +38,16 @@ pub struct Site {
 impl Site {
     /// The variable `name` of the environment.
     pub fn variable(name: &str) -> Self {
-        Self { place: Place { file: Arc::from(format!("${name}")), line: 0 }, path: String::new() }
+        Self::named(format!("${name}"))
+    }
+
+    /// The flag `name` of the command line.
+    pub fn flag(name: &str) -> Self {
+        Self::named(format!("--{name}"))
+    }
+
+    fn named(name: String) -> Self {
+        Self { place: Place { file: Arc::from(name), line: 0 }, path: String::new() }
     }
 }
 

@@ -1,7 +1,8 @@
 //! A file becomes a [`Config`]: plain data, every value valid, every reference replaced.
 //!
 //! `raw` reads YAML into a tree that knows its lines, `include` merges further files, `fields` lists every key,
-//! `section` reads one mapping, `env` is the only door to variables and secret files, `validate` puts it together.
+//! `section` reads one mapping, `env` is the only door to variables and secret files (`dotenv` reads
+//! `.env` for it), `validate` puts it together.
 //! The law: either a `Config` and no problem, or every problem at once. Rules about paths, targets and headers stand
 //! beside their types, one floor up; `snapshot` applies them and reports into the same [`Report`].
 
@@ -12,6 +13,7 @@ use crate::config::env::{Environ, Expanded};
 use crate::config::error::{Report, Site};
 use crate::secret::Secret;
 
+mod dotenv;
 pub mod env;
 pub mod error;
 mod fields;

@@ -1,0 +1,165 @@
+//! What may be typed: commands, flags, and their help.
+//!
+//! The law: as close to what was typed as possible; nothing is read from the environment or a file here. A flag may be
+//! written with underscores or with hyphens.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::Shell;
+
+use super::litellm;
+
+const EXAMPLES: &str = "Examples:
+  tollgate init                                        write config.yaml
+  tollgate check --config config.yaml                  say everything that is wrong with it
+  tollgate explain --config config.yaml POST /openai/chat/completions -H 'x-api-key: sk-...'
+  tollgate --config config.yaml --detailed_debug       serve it, and describe every request
+  tollgate completions bash > ~/.local/share/bash-completion/completions/tollgate
+
+A flag beats its variable, a variable beats the config file. Variables may stand in a file .env in the working folder; the
+process's own win. LiteLLM's other flags are accepted; each that has no effect says so once. Variables without a flag:
+LITELLM_MASTER_KEY (where the file has no master_key), LITELLM_LOG (DEBUG, INFO, WARNING, ERROR), SERVER_ROOT_PATH.";
+
+/// An edge proxy for AI APIs: your keys in front, the providers' secrets behind.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tollgate",
+    version,
+    disable_help_subcommand = true,
+    disable_version_flag = true,
+    override_usage = "tollgate --config FILE [flags]    serve\n       tollgate COMMAND [flags]",
+    after_help = EXAMPLES
+)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    /// The config file, LiteLLM's or one of your own [env: CONFIG_FILE_PATH]
+    #[arg(long, short, global = true, value_name = "FILE", help_heading = "Serving")]
+    pub(super) config: Option<PathBuf>,
+    /// The address to listen on [env: HOST] [default: 127.0.0.1 and ::1]
+    #[arg(long, global = true, value_name = "ADDRESS", help_heading = "Serving")]
+    pub(super) host: Option<String>,
+    /// The port to listen on; 0 lets the system pick [env: PORT] [default: 4000]
+    #[arg(long, global = true, help_heading = "Serving")]
+    pub(super) port: Option<u16>,
+    /// Worker threads [env: NUM_WORKERS] [default: the cores this process may use]
+    #[arg(long = "num_workers", global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Serving")]
+    pub(super) workers: Option<u16>,
+    /// The key of --ssl_certfile_path, in PEM [env: SSL_KEYFILE_PATH]
+    #[arg(long = "ssl_keyfile_path", global = true, value_name = "FILE", help_heading = "Serving")]
+    pub(super) tls_key: Option<PathBuf>,
+    /// The certificate that listeners show which have none of their own, in PEM [env: SSL_CERTFILE_PATH]
+    #[arg(long = "ssl_certfile_path", global = true, value_name = "FILE", help_heading = "Serving")]
+    pub(super) tls_cert: Option<PathBuf>,
+    /// The folder for state [env: STATE_DIRECTORY] [default: $XDG_STATE_HOME/tollgate]
+    #[arg(long = "state-dir", alias = "state_dir", global = true, value_name = "FOLDER", help_heading = "Serving")]
+    pub(super) state_dir: Option<PathBuf>,
+    /// Check the config file and end, as `tollgate check`
+    #[arg(long = "validate_config", alias = "skip_server_startup", global = true, help_heading = "Serving")]
+    validate_config: bool,
+    /// Say more [env: DEBUG]
+    #[arg(long, global = true, help_heading = "Log")]
+    pub(super) debug: bool,
+    /// Say more, and describe every upstream request, secrets masked [env: DETAILED_DEBUG]
+    #[arg(long = "detailed_debug", global = true, help_heading = "Log")]
+    pub(super) detailed_debug: bool,
+    /// Print version
+    #[arg(long, short = 'V', short_alias = 'v', action = ArgAction::Version)]
+    version: Option<bool>,
+    /// LiteLLM's flags that were given and have no effect.
+    #[arg(skip)]
+    pub(super) without_effect: Vec<&'static str>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Write a first config file, with comments
+    Init {
+        /// Where to; `-` is stdout [default: config.yaml]
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Check a config file: every problem at once, exit 1 if there is any
+    Check,
+    /// Say what would become of a request: route, caller, upstream, headers; nothing is connected to
+    Explain(Request),
+    /// Print the JSON Schema of the config file
+    Schema,
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        #[arg(value_parser = clap::builder::EnumValueParser::<Shell>::new())]
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// A request that `explain` is asked about.
+#[derive(Debug, clap::Args)]
+pub(super) struct Request {
+    /// GET, POST, …
+    #[arg(value_name = "METHOD")]
+    pub(super) method: String,
+    /// The path and query, or the whole URL
+    #[arg(value_name = "URL")]
+    pub(super) url: String,
+    /// A header of the request; repeat it for more
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(super) headers: Vec<String>,
+}
+
+impl Arguments {
+    /// Reads a command line, the program's name first.
+    pub(super) fn read(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let matches = Self::description().try_get_matches_from(line.into_iter().map(snake))?;
+        let mut arguments = Self::from_arg_matches(&matches)?;
+        arguments.without_effect = litellm::given(&matches);
+        if let Some((_, inner)) = matches.subcommand() {
+            arguments.without_effect.extend(litellm::given(inner));
+            arguments.without_effect.sort_unstable();
+            arguments.without_effect.dedup();
+        }
+        Ok(arguments)
+    }
+
+    /// The command line as clap describes it.
+    pub(super) fn description() -> clap::Command {
+        Self::command().args(litellm::flags())
+    }
+
+    /// Whether a server is to be started, when no command is given.
+    pub(super) fn serves(&self) -> bool {
+        !self.validate_config && !litellm::no_server(&self.without_effect)
+    }
+}
+
+/// `--num-workers` is `--num_workers`.
+fn snake(argument: OsString) -> OsString {
+    match argument.to_str().and_then(|text| text.strip_prefix("--")) {
+        Some(flag) => {
+            let (name, value) = flag.split_at(flag.find('=').unwrap_or(flag.len()));
+            format!("--{}{value}", name.replace('-', "_")).into()
+        }
+        None => argument,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::description().debug_assert();
+    }
+
+    #[test]
+    fn an_unknown_flag_has_a_suggestion() {
+        let line = ["tollgate", "--detailed_debg"].map(OsString::from);
+        let error = Arguments::read(line).expect_err("unknown").to_string();
+        assert!(error.contains("--detailed_debug"), "{error}");
+    }
+}

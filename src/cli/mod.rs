@@ -1,0 +1,92 @@
+//! The command line: LiteLLM's flags, in snake and kebab case, and Tollgate's own commands.
+//!
+//! `arguments` is what may be typed, `litellm` what LiteLLM's users type without effect here, `settings` what comes of flags,
+//! variables and `.env`; `load` reads the config; `serve`, `check`, `explain`, `init` and `generate` are the commands.
+//! The law: exit 0 after a clean stop, 1 for a config or a port that cannot be used or a request that `explain` sees refused,
+//! 2 for a command line that makes no sense.
+
+mod arguments;
+mod check;
+mod explain;
+mod generate;
+mod init;
+mod litellm;
+mod load;
+mod output;
+mod serve;
+mod settings;
+mod welcome;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use arguments::{Arguments, Command};
+use output::{complain, say};
+use settings::Settings;
+
+use crate::config;
+use crate::config::env::Process;
+
+/// Exit codes.
+const OK: u8 = 0;
+const BAD_CONFIG: u8 = 1;
+const BAD_USAGE: u8 = 2;
+
+/// What `tollgate` alone prints.
+const NEXT_STEPS: &str = "tollgate needs a config file. Next steps:
+  tollgate init                         write config.yaml, a config with comments
+  tollgate check --config config.yaml   say what is wrong with it
+  tollgate --config config.yaml         serve it on http://localhost:4000
+tollgate --help prints every command and flag.
+";
+
+/// Runs the command line `arguments` and returns the exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments = match Arguments::read(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { BAD_USAGE } else { OK };
+        }
+    };
+    match &arguments.command {
+        Some(Command::Schema) => {
+            let schema = serde_json::to_string_pretty(&config::json_schema()).unwrap_or_default();
+            say(&format!("{schema}\n"));
+            OK
+        }
+        Some(Command::Init { file }) => init::run(file.as_deref().or(arguments.config.as_deref())),
+        Some(Command::Completions { shell }) => generate::completions(*shell),
+        Some(Command::Man) => generate::man(),
+        Some(Command::Check) => with_config(&arguments, check::run),
+        Some(Command::Explain(request)) => {
+            with_config(&arguments, |environ, settings, path| explain::run(request, environ, settings, path))
+        }
+        None if arguments.serves() => with_config(&arguments, serve::run),
+        None => with_config(&arguments, check::run),
+    }
+}
+
+fn with_config(arguments: &Arguments, command: impl FnOnce(&Process, &Settings, &Path) -> u8) -> u8 {
+    let environ = match Process::with_dotenv() {
+        Ok(environ) => environ,
+        Err(text) => {
+            complain(&format!("error: {text}\n"));
+            return BAD_CONFIG;
+        }
+    };
+    let settings = match Settings::gather(arguments, &environ) {
+        Ok(settings) => settings,
+        Err(text) => {
+            complain(&format!("error: {text}\n"));
+            return BAD_USAGE;
+        }
+    };
+    match &settings.config {
+        Some(path) => command(&environ, &settings, path),
+        None => {
+            complain(NEXT_STEPS);
+            BAD_USAGE
+        }
+    }
+}
