@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{StatusCode, Version};
-use pingora::http::RequestHeader;
 
 use super::ctx::RequestCtx;
 use super::record::RequestRecord;
@@ -19,7 +18,7 @@ use crate::logger::{self, neutralized};
 pub enum Format {
     /// One JSON object.
     Json,
-    /// For people: `CLIENT - "POST /v1/rerank HTTP/1.1" 200 OK …`.
+    /// For people, as LiteLLM's server prints it: `INFO: CLIENT - "POST /v1/rerank HTTP/1.1" 200 OK …`.
     Text,
 }
 
@@ -47,7 +46,7 @@ fn text(out: &mut Vec<u8>, path: &str, ctx: &RequestCtx) {
     let reason = StatusCode::from_u16(record.status).ok().and_then(|status| status.canonical_reason()).unwrap_or("");
     let _ = write!(
         out,
-        "{client} - \"{} {} {}\" {} {reason}",
+        "INFO: {client} - \"{} {} {}\" {} {reason}",
         record.method,
         path,
         version(record.version),
@@ -197,22 +196,6 @@ fn exceptions(line: &mut Object<'_>, ctx: &RequestCtx) {
 /// Whether the upstream served it, so that it costs something.
 fn served(record: &RequestRecord) -> bool {
     record.connected.is_some() && (200..400).contains(&record.status)
-}
-
-/// What `--detailed_debug` adds before a request is sent: names, never values.
-pub(super) fn detail(request: &RequestHeader, ctx: &RequestCtx) {
-    let names: Vec<&str> = request.headers.keys().map(|name| name.as_str()).collect();
-    let (Some(member), Some(route)) = (ctx.member(), ctx.record.route.as_ref()) else { return };
-    log::debug!(
-        "call={} route={} principal={} upstream={} path={} attempt={} headers: {}",
-        ctx.record.call_id(),
-        route.name,
-        ctx.record.principal.map_or("-", |principal| principal.name()),
-        member.target.authority,
-        refused_path(request.raw_path()),
-        ctx.attempts + 1,
-        names.join(" "),
-    );
 }
 
 fn version(version: Version) -> &'static str {

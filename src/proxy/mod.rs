@@ -3,12 +3,13 @@
 //! `ctx` is what a request carries along, `forward` writes the upstream's request and the client's answer, `peer` says whom
 //! to dial, `fault` turns Pingora's errors into rejections, `respond` is the one place that answers for Tollgate itself, and
 //! `desk` does so for what never became a request; `load` is what the process carries; `record` is what is known of a request
-//! at its end, `access_log` its one reader today.
+//! at its end, `access_log` its reader, and `detail` under --detailed_debug.
 //! The law: no phase decides anything that a lower floor could decide.
 
 mod access_log;
 mod ctx;
 mod desk;
+mod detail;
 mod fault;
 mod forward;
 mod load;
@@ -189,7 +190,7 @@ impl ProxyHttp for EdgeProxy {
     ) -> Result<()> {
         forward::request(request, ctx)?;
         if self.manner.detailed {
-            access_log::detail(request, ctx);
+            detail::attempt(request, ctx);
         }
         if ctx.attempt.body_done {
             ctx.await_upstream();
@@ -294,6 +295,9 @@ impl ProxyHttp for EdgeProxy {
         match ctx.admission {
             Some(_) => access_log::write(ctx, ""),
             None => access_log::write(ctx, &access_log::refused_path(session.req_header().raw_path())),
+        }
+        if self.manner.detailed {
+            detail::end(ctx);
         }
     }
 }

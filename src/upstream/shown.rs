@@ -1,7 +1,8 @@
 //! The URL of an upstream's request as a person may see it.
 //!
-//! The law: a parameter that the file fills with a secret, or whose name is one that credentials have, shows no value; a
-//! path that came from a reference is not shown at all. Control characters are escaped.
+//! The law: a parameter that the file fills with a secret, or whose name is one that credentials have, shows no value, and
+//! in a log none does, since only its client knows what it means; a path that came from a reference is not shown at all.
+//! Control characters are escaped.
 
 use super::query::{decode, split};
 use super::target::Target;
@@ -11,8 +12,17 @@ use crate::config::is_credential_name;
 const STARS: &str = "***";
 
 impl Target {
-    /// The URL of a request for `path_and_query`, as [`Target::path_and_query`] has written it.
+    /// The URL of a request for `path_and_query`, as [`Target::path_and_query`] has written it, for whoever asked for it.
     pub fn shown(&self, path_and_query: &[u8]) -> String {
+        self.written(path_and_query, true)
+    }
+
+    /// The same for a log: no parameter has a value.
+    pub fn logged(&self, path_and_query: &[u8]) -> String {
+        self.written(path_and_query, false)
+    }
+
+    fn written(&self, path_and_query: &[u8], values: bool) -> String {
         let scheme = if self.tls { "https" } else { "http" };
         let mut halves = path_and_query.splitn(2, |byte| *byte == b'?');
         let path = String::from_utf8_lossy(halves.next().unwrap_or_default()).into_owned();
@@ -21,7 +31,8 @@ impl Target {
         for part in halves.next().into_iter().flat_map(|query| query.split(|byte| *byte == b'&')) {
             let (name, _) = split(part);
             let decoded = decode(name);
-            let hidden = self.query.hides(&decoded) || is_credential_name(&String::from_utf8_lossy(&decoded));
+            let hidden =
+                !values || self.query.hides(&decoded) || is_credential_name(&String::from_utf8_lossy(&decoded));
             out.push(separator);
             separator = '&';
             if hidden {
@@ -51,6 +62,7 @@ mod tests {
         ] {
             assert_eq!(target.shown(path.as_bytes()), expected);
         }
+        assert_eq!(target.logged(b"/v1?a=1&b"), "https://up.test/v1?a=***&b=***");
         target.secret = true;
         assert_eq!(target.shown(b"/services/s3cret"), "https://up.test/***");
     }

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-use crate::support::gate::{command, folder, routes};
+use crate::support::gate::{KEY, SECRET, command, folder, routes};
 use crate::support::{Client, Gate, Origin, send};
 
 fn run(arguments: &[&str]) -> Output {
@@ -151,6 +151,55 @@ fn the_page_s_log_line_is_printed() {
     let gate = Gate::with(&text, &["--detailed_debug"], &[]);
     assert_eq!(send(gate.port, "POST /api/public/ingestion HTTP/1.1", b"{}").status(), 207);
     crate::support::wait_until("the line is there", || {
-        gate.log().contains("POST /api/public/ingestion HTTP/1.1\" 207 Multi-Status")
+        let page = |line: &str| {
+            line.starts_with("INFO: 127.0.0.1:")
+                && line.contains(" - \"POST /api/public/ingestion HTTP/1.1\" 207 Multi-Status")
+        };
+        gate.log().lines().any(page)
     });
+}
+
+#[test]
+fn the_config_decides_how_lines_are_written() {
+    let origin = Origin::plain();
+    for (format, flags, begins) in [
+        ("text", &[][..], "INFO: 127.0.0.1:"),
+        ("json", &["--debug"], "{\"time\":"),
+        ("auto", &[], "{\"time\":"),
+        ("auto", &["--debug"], "INFO: 127.0.0.1:"),
+    ] {
+        let entry = format!("{{path: /a, target: '{}'}}", origin.url("/"));
+        let gate = Gate::with(&routes(&[entry], &format!("tollgate: {{log_format: {format}}}")), flags, &[]);
+        assert_eq!(send(gate.port, "GET /a HTTP/1.1", b"").status(), 200);
+        crate::support::wait_until("the line is there", || {
+            gate.log().lines().any(|line| line.starts_with(begins) && line.contains("/a"))
+        });
+    }
+}
+
+#[test]
+fn the_detailed_log_describes_a_request_without_its_secrets() {
+    let origin = Origin::plain();
+    let entry = format!(
+        "{{path: /a, target: '{}?sig=os.environ/PROVIDER_KEY', auth: true, headers: {{Authorization: bearer os.environ/PROVIDER_KEY}}}}",
+        origin.url("/up")
+    );
+    let gate = Gate::with(&routes(&[entry], ""), &["--detailed_debug"], &[]);
+    let head = format!("GET /a?q=1 HTTP/1.1\r\nx-api-key: {KEY}\r\naccept: text/plain\u{202e}\r\nx-pass-tint: red");
+    assert_eq!(send(gate.port, &head, b"").status(), 200);
+    crate::support::wait_until("the end is there", || gate.log().contains("first_byte_ms="));
+    let log = gate.log();
+    for part in [
+        "route=/a principal=master attempt=1",
+        "/up?q=***&sig=***",
+        "authorization: bearer ***",
+        "accept: text/plain",
+        "tint: ***",
+        "status=200 reason=- failed_attempts=0",
+    ] {
+        assert!(log.contains(part), "{part} is missing:\n{log}");
+    }
+    for secret in [SECRET, KEY, "\u{202e}"] {
+        assert!(!log.contains(secret), "{log}");
+    }
 }
