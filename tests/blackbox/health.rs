@@ -1,7 +1,7 @@
 //! What Tollgate answers when it is asked how it is.
 
 use crate::support::gate::KEY;
-use crate::support::{Client, Gate, send, wait_until};
+use crate::support::{Client, Gate, Origin, send, wait_until};
 
 const ALIVE: &str = r#""I'm alive!""#;
 
@@ -54,4 +54,32 @@ fn management_that_is_not_there_yet_says_so() {
     let answer = send(gate.port, "POST /key/generate HTTP/1.1", b"{}");
     assert_eq!(answer.status(), 404);
     assert!(String::from_utf8_lossy(&answer.body).contains("not served yet"));
+}
+
+#[test]
+fn readiness_ends_when_a_stop_is_asked_for() {
+    let (let_go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let origin = Origin::start(move |exchange| {
+        let _ = wait.lock().expect("lock").recv_timeout(crate::support::PATIENCE);
+        exchange.ok("fine")
+    });
+    let mut gate = Gate::routes(&[format!("{{path: /a, target: '{}'}}", origin.url("/"))]);
+    // One request keeps the gate draining. Another has begun when the stop comes: it came with one that is answered.
+    let mut held = Client::connect(gate.port);
+    held.write("GET /a HTTP/1.1\r\nHost: x\r\n\r\n").expect("write");
+    let mut probe = Client::connect(gate.port);
+    let begun = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /health/readiness HTTP/1.1\r\nHost: x\r\n";
+    probe.write(begun).expect("write");
+    assert_eq!(probe.answer("GET").expect("answer").status(), 200);
+    origin.only();
+    gate.signal("TERM");
+    wait_until("no new connection is accepted", || std::net::TcpStream::connect(("127.0.0.1", gate.port)).is_err());
+    probe.write("\r\n").expect("write");
+    let answer = probe.answer("GET").expect("answer");
+    assert_eq!(answer.status(), 503);
+    assert_eq!(answer.body, br#"{"status":"draining","db":"Not connected"}"#);
+    let_go.send(()).expect("the origin waits");
+    assert_eq!(held.answer("GET").expect("answer").status(), 200);
+    assert_eq!(gate.ended().code(), Some(0));
 }
