@@ -11,16 +11,20 @@ use clap_complete::Shell;
 
 use super::litellm;
 
-const EXAMPLES: &str = "Examples:
-  tollgate init                                        write config.yaml
+/// Command lines to copy.
+pub(super) const EXAMPLES: &str = "  tollgate init                                        write config.yaml
   tollgate check --config config.yaml                  say everything that is wrong with it
   tollgate explain --config config.yaml POST /openai/chat/completions -H 'x-api-key: sk-...'
   tollgate --config config.yaml --detailed_debug       serve it, and describe every request
   tollgate completions bash > ~/.local/share/bash-completion/completions/tollgate
+";
 
-A flag beats its variable, a variable beats the config file. Variables may stand in a file .env in the working folder; the
+/// What holds for flags and variables alike.
+pub(super) const PRECEDENCE: &str =
+    "A flag beats its variable, a variable beats the config file. Variables may stand in a file .env in the working folder; the
 process's own win. LiteLLM's other flags are accepted; each that has no effect says so once. Variables without a flag:
-LITELLM_MASTER_KEY (where the file has no master_key), LITELLM_LOG (DEBUG, INFO, WARNING, ERROR), SERVER_ROOT_PATH.";
+LITELLM_MASTER_KEY (where the file has no master_key), LITELLM_LOG (DEBUG, INFO, WARNING, ERROR), SERVER_ROOT_PATH.
+";
 
 /// An edge proxy for AI APIs: your keys in front, the providers' secrets behind.
 #[derive(Debug, Parser)]
@@ -30,7 +34,7 @@ LITELLM_MASTER_KEY (where the file has no master_key), LITELLM_LOG (DEBUG, INFO,
     disable_help_subcommand = true,
     disable_version_flag = true,
     override_usage = "tollgate --config FILE [flags]    serve\n       tollgate COMMAND [flags]",
-    after_help = EXAMPLES
+    after_help = format!("Examples:\n{EXAMPLES}\n{PRECEDENCE}")
 )]
 pub(super) struct Arguments {
     #[command(subcommand)]
