@@ -101,6 +101,7 @@ fn completions_and_the_page_know_every_command() {
     for arguments in [&["completions", "bash"][..], &["completions", "zsh"], &["completions", "fish"], &["man"]] {
         let (code, text) = folder.run(arguments);
         assert_eq!(code, Some(0), "{arguments:?}");
+        assert!(!text.contains("api_base"), "{arguments:?} offers what has no effect");
         for word in ["init", "check", "explain", "schema", "completions", "man", "detailed_debug"] {
             assert!(text.replace('\\', "").contains(word), "{arguments:?} does not know {word}");
         }
@@ -300,4 +301,21 @@ fn a_root_path_is_served_below_its_prefix_and_without_it() {
     }
     assert!(serving.ask("POST /gate/v1/rerank HTTP/1.1").starts_with("HTTP/1.1 401 "));
     assert!(serving.ask("POST /gates/v2 HTTP/1.1").starts_with("HTTP/1.1 404 "));
+}
+
+#[test]
+fn a_port_alone_moves_the_addresses_of_the_file() {
+    let folder = Folder::new();
+    folder.write("config.yaml", "tollgate: {listen: ['127.0.0.2:4000', '127.0.0.1:4000', '127.0.0.1:4001']}\n");
+    let mut command = folder.command(&["-c", "config.yaml"]);
+    let mut child = command.env("PORT", "0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("started");
+    let lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+    let listening: Vec<String> = lines
+        .map(|line| line.expect("text"))
+        .take_while(|line| !line.starts_with("store"))
+        .filter_map(|line| line.strip_prefix("listening on http://").map(str::to_owned))
+        .collect();
+    child.kill().and_then(|()| child.wait()).expect("ended");
+    let hosts: Vec<_> = listening.iter().filter_map(|address| address.split(':').next()).collect();
+    assert_eq!(hosts, ["127.0.0.2", "127.0.0.1"], "{listening:?}");
 }

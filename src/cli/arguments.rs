@@ -129,9 +129,14 @@ impl Arguments {
         Ok(arguments)
     }
 
-    /// The command line as clap describes it.
-    pub(super) fn description() -> clap::Command {
-        Self::command().args(litellm::flags())
+    /// The command line as clap reads it.
+    fn description() -> clap::Command {
+        Self::advertised().args(litellm::flags())
+    }
+
+    /// The command line without what has no effect.
+    pub(super) fn advertised() -> clap::Command {
+        Self::command()
     }
 
     /// Whether a server is to be started, when no command is given.

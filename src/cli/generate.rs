@@ -15,7 +15,7 @@ const NAME: &str = "tollgate";
 /// Prints the completions for `shell`.
 pub(super) fn completions(shell: Shell) -> u8 {
     let mut out = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::description(), NAME, &mut out);
+    clap_complete::generate(shell, &mut Arguments::advertised(), NAME, &mut out);
     say(&String::from_utf8_lossy(&out));
     OK
 }
@@ -35,7 +35,7 @@ pub(super) fn man() -> u8 {
 }
 
 fn page() -> io::Result<Vec<u8>> {
-    let description = Arguments::description();
+    let description = Arguments::advertised();
     let man = Man::new(description.clone());
     let mut out = Vec::new();
     man.render_title(&mut out)?;

@@ -30,7 +30,10 @@ pub(super) fn read(
                 Some(entries) if !entries.is_empty() => {
                     // They are read even where the command line wins, so that what is wrong with them is said.
                     let read = read_entries(entries, folder, edge, report);
-                    if overrides.port.is_none() { read } else { listen::loopback(port) }
+                    match overrides.port {
+                        Some(port) => moved(read, port),
+                        None => read,
+                    }
                 }
                 _ => listen::loopback(port),
             }
@@ -40,6 +43,18 @@ pub(super) fn read(
         let tls = Tls { cert: cert.clone(), key: key.clone(), client_ca: None, site: top.clone() };
         for listen in &mut out {
             listen.tls.get_or_insert_with(|| tls.clone());
+        }
+    }
+    out
+}
+
+/// The same addresses at another port, each once.
+fn moved(listens: Vec<Listen>, port: u16) -> Vec<Listen> {
+    let mut out: Vec<Listen> = Vec::new();
+    for mut listen in listens {
+        listen.address.set_port(port);
+        if !out.iter().any(|known| known.address == listen.address) {
+            out.push(listen);
         }
     }
     out
