@@ -129,9 +129,14 @@ impl Arguments {
         Ok(arguments)
     }
 
-    /// The command line as clap reads it.
+    /// The command line as clap reads it, with the help in groups.
     fn description() -> clap::Command {
-        Self::advertised().args(litellm::flags())
+        let advertised = Self::advertised();
+        let template =
+            format!("{{about}}\n\n{{usage-heading}} {{usage}}\n\n{}{{all-args}}{{after-help}}", groups(&advertised));
+        // The groups list the commands already.
+        let hidden = |command: clap::Command| command.hide(true);
+        advertised.mut_subcommands(hidden).help_template(template).args(litellm::flags())
     }
 
     /// The command line without what has no effect.
@@ -143,6 +148,26 @@ impl Arguments {
     pub(super) fn serves(&self) -> bool {
         !self.validate_config && !litellm::no_server(&self.without_effect)
     }
+}
+
+/// The commands by what they are for, as the help prints them.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("To begin", &["init"]),
+    ("Before you serve", &["check", "explain", "schema"]),
+    ("Around it", &["completions", "man"]),
+];
+
+fn groups(advertised: &clap::Command) -> String {
+    let mut out = String::new();
+    for (title, names) in GROUPS {
+        out += &format!("{title}:\n");
+        for command in names.iter().filter_map(|name| advertised.find_subcommand(name)) {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            out += &format!("  {:12} {about}\n", command.get_name());
+        }
+        out.push('\n');
+    }
+    out
 }
 
 /// `--num-workers` is `--num_workers`.
@@ -163,6 +188,16 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::description().debug_assert();
+    }
+
+    #[test]
+    fn every_command_stands_in_one_group() {
+        let mut grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+        let advertised = Arguments::advertised();
+        let mut known: Vec<&str> = advertised.get_subcommands().map(clap::Command::get_name).collect();
+        grouped.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(grouped, known);
     }
 
     #[test]

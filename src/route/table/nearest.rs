@@ -76,7 +76,7 @@ impl<T> Table<T> {
     }
 
     /// The routes that are compared: first the branch of the path, then the file's order.
-    fn candidates(&self, path: &RequestPath<'_>) -> Vec<u32> {
+    pub(super) fn candidates(&self, path: &RequestPath<'_>) -> Vec<u32> {
         let branch = if path.is_empty() { None } else { self.branches.get(&path.hash(0)) };
         let near = branch.into_iter().chain([&self.trunk]).flat_map(|branch| {
             branch
@@ -88,7 +88,7 @@ impl<T> Table<T> {
         });
         let all = 0..u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
         let mut out: Vec<u32> = near.take(LOOKED_AT).collect();
-        out.extend(all.take(LOOKED_AT));
+        out.extend(all.take(LOOKED_AT - out.len()));
         out.sort_unstable();
         out.dedup();
         out

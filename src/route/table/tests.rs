@@ -180,3 +180,16 @@ fn the_nearest_routes_and_why_they_do_not_serve() {
         assert_eq!(near, expected, "{method} {raw}");
     }
 }
+
+#[test]
+fn a_refusal_compares_few_of_many_routes() {
+    let routes =
+        (0..5_000).map(|number| (format!("/v1/route-{number}"), number)).chain([("/other/deep".into(), 5_000)]);
+    let parsed = routes.map(|(path, number)| (Pattern::parse(&path, false).expect("pattern"), Methods::any(), number));
+    let table = Table::build(parsed).expect("table");
+    let path = RequestPath::parse(b"/other/dep").expect("path");
+    assert!(table.candidates(&path).len() <= 256);
+    // The branch of the path's own first segment is looked at first, wherever it stands in the file.
+    let near = table.nearest(&path, &Method::GET, 1);
+    assert_eq!(near.first().map(|near| *near.value), Some(5_000));
+}
