@@ -16,7 +16,7 @@ use crate::secret::Secret;
 mod rewrite;
 mod shown;
 
-pub use rewrite::{Fields, Hop};
+pub use rewrite::{Changes, Fields, Hop};
 
 /// What a route does to the headers of a request.
 #[derive(Debug)]
@@ -102,8 +102,17 @@ impl HeaderPlan {
         Self { set: Vec::new(), forward_all }
     }
 
-    /// Adds a header of the file. `secret`: a person may not see its value.
-    pub fn set(&mut self, written: &str, value: &Secret, secret: bool) -> Result<(), HeaderError> {
+    /// Adds a header of the file whose value nobody may see.
+    pub fn set(&mut self, written: &str, value: &Secret) -> Result<(), HeaderError> {
+        self.add(written, value, true)
+    }
+
+    /// Adds a header of the file whose value is no secret.
+    pub fn set_shown(&mut self, written: &str, value: &Secret) -> Result<(), HeaderError> {
+        self.add(written, value, false)
+    }
+
+    fn add(&mut self, written: &str, value: &Secret, secret: bool) -> Result<(), HeaderError> {
         let name = HeaderName::from_bytes(written.as_bytes()).map_err(|_| HeaderError::Name)?;
         if is_hop_by_hop(&name) || is_framing(&name) || name == header::EXPECT || name == header::VIA {
             return Err(HeaderError::Framing);
@@ -305,16 +314,16 @@ mod tests {
     #[test]
     fn what_can_be_configured() {
         let mut plan = HeaderPlan::new(false);
-        assert_eq!(plan.set("Authorization", &Secret::new("bearer x"), false), Ok(()));
-        assert_eq!(plan.set("authorization", &Secret::new("bearer y"), false), Err(HeaderError::Duplicate));
-        assert_eq!(plan.set("Host", &Secret::new("h"), false), Ok(()));
+        assert_eq!(plan.set("Authorization", &Secret::new("bearer x")), Ok(()));
+        assert_eq!(plan.set("authorization", &Secret::new("bearer y")), Err(HeaderError::Duplicate));
+        assert_eq!(plan.set("Host", &Secret::new("h")), Ok(()));
         for header in ["Content-Length", "transfer-encoding", "Connection", "TE", "Upgrade", "Keep-Alive"] {
-            assert_eq!(plan.set(header, &Secret::new("1"), false), Err(HeaderError::Framing), "{header}");
+            assert_eq!(plan.set(header, &Secret::new("1")), Err(HeaderError::Framing), "{header}");
         }
         for header in ["", "a b", "a:b", "gr\u{fc}n"] {
-            assert_eq!(plan.set(header, &Secret::new("1"), false), Err(HeaderError::Name), "{header}");
+            assert_eq!(plan.set(header, &Secret::new("1")), Err(HeaderError::Name), "{header}");
         }
-        assert_eq!(plan.set("X-A", &Secret::new("a\nb"), false), Err(HeaderError::Value));
+        assert_eq!(plan.set("X-A", &Secret::new("a\nb")), Err(HeaderError::Value));
     }
 
     proptest! {

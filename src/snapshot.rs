@@ -308,7 +308,9 @@ fn methods(endpoint: &Endpoint, report: &mut Report) -> Option<Methods> {
 fn headers(endpoint: &Endpoint, report: &mut Report) -> HeaderPlan {
     let mut plan = HeaderPlan::new(endpoint.forward_headers);
     for header in &endpoint.headers {
-        if let Err(error) = plan.set(&header.name, &header.value.text, header.is_secret()) {
+        let (name, value) = (&header.name, &header.value.text);
+        let set = if header.is_secret() { plan.set(name, value) } else { plan.set_shown(name, value) };
+        if let Err(error) = set {
             report.problem(&header.site, error.to_string(), error.mend());
         }
     }

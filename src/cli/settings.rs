@@ -1,7 +1,8 @@
 //! What comes of flags, variables and `.env`.
 //!
 //! The law: a flag beats a variable, a variable beats the file; a variable that cannot be used is an error that names it and
-//! not its value; one that LiteLLM knows and that has no effect here has exactly one notice.
+//! not its value (`HOST`, which some shells set to a name, has a notice); one that LiteLLM knows and that has no effect here
+//! has exactly one notice.
 
 use std::path::PathBuf;
 
@@ -63,7 +64,7 @@ impl Settings {
         Ok(Self {
             config: path(&arguments.config, "CONFIG_FILE_PATH"),
             overrides: Overrides {
-                host: host(arguments.host.as_deref(), variable("HOST"))?,
+                host: host(arguments.host.as_deref(), variable("HOST"), &mut notices)?,
                 port: number(arguments.port, "PORT", variable("PORT"), 0..=u16::MAX)?,
                 root_path: variable("SERVER_ROOT_PATH"),
                 tls_key,
@@ -89,16 +90,20 @@ fn state_dir(flag: Option<PathBuf>, variable: &dyn Fn(&str) -> Option<String>) -
         .or_else(|| absolute("HOME").map(|home| home.join(".local/state/tollgate")))
 }
 
-fn host(flag: Option<&str>, variable: Option<String>) -> Result<Option<String>, String> {
+fn host(flag: Option<&str>, variable: Option<String>, notices: &mut Vec<Problem>) -> Result<Option<String>, String> {
     const MEND: &str = "write an address, such as 127.0.0.1, ::1 or 0.0.0.0";
-    let (text, name) = match (flag, variable) {
-        (Some(text), _) => (text.to_owned(), format!("--host {text}")),
-        (None, Some(text)) => (text, "$HOST".to_owned()),
-        (None, None) => return Ok(None),
-    };
-    match listen::host(&text, 0) {
-        Some(_) => Ok(Some(text)),
-        None => Err(format!("{name}: {MEND}")),
+    let usable = |text: &str| listen::host(text, 0).is_some();
+    match (flag, variable) {
+        (Some(text), _) if usable(text) => Ok(Some(text.to_owned())),
+        (Some(text), _) => Err(format!("--host {text}: {MEND}")),
+        (None, Some(text)) if usable(&text) => Ok(Some(text)),
+        (None, Some(_)) => {
+            // Some shells set it to the machine's name.
+            let what = "has no effect: it is not an address to listen on".into();
+            notices.push(Problem { site: Site::variable("HOST"), what, mend: MEND.into() });
+            Ok(None)
+        }
+        (None, None) => Ok(None),
     }
 }
 
@@ -184,12 +189,12 @@ mod tests {
 
     #[test]
     fn a_variable_that_cannot_be_used_is_named_without_its_value() {
-        for (name, value) in
-            [("PORT", "canary"), ("PORT", "70000"), ("NUM_WORKERS", "9999"), ("HOST", "canary.example")]
-        {
+        for (name, value) in [("PORT", "canary"), ("PORT", "70000"), ("NUM_WORKERS", "9999")] {
             let error = gather(&[], &[(name, value)]).expect_err(name);
             assert!(error.starts_with(&format!("${name}: ")) && !error.contains(value), "{error}");
         }
+        let named = gather(&[], &[("HOST", "canary.example")]).expect("settings");
+        assert_eq!((named.overrides.host, named.notices.len()), (None, 1));
         assert!(gather(&["--ssl_keyfile_path", "k.pem"], &[]).is_err());
         assert!(gather(&["--ssl_keyfile_path", "k.pem"], &[("SSL_CERTFILE_PATH", "c.pem")]).is_ok());
         assert_eq!(gather(&[], &[("LITELLM_LOG", "loud")]).expect("settings").notices.len(), 1);

@@ -35,25 +35,39 @@ pub struct Hop<'a> {
     pub told: &'a [SetHeader],
 }
 
+/// What is done to a client's fields before the configured ones are set.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Names whose lines go, all of them.
+    pub removed: SmallVec<[HeaderName; 16]>,
+    /// What `x-pass-` asked for: it replaces the lines of its name.
+    pub passed: SmallVec<[(HeaderName, HeaderValue); 4]>,
+}
+
 impl HeaderPlan {
-    /// Turns a client's fields into the upstream's. `is_key`: whether a value holds a known key.
+    /// What is done to a client's `fields`. `is_key`: whether a name or a value holds a known key.
+    pub fn changes(&self, fields: &HeaderMap, is_key: impl Fn(&[u8]) -> bool) -> Changes {
+        let mut changes = Changes::default();
+        for (name, value) in fields {
+            let holds_key = is_key(value.as_bytes()) || is_key(name.as_str().as_bytes());
+            if let Some(wanted) = passed_name(name).filter(|wanted| !holds_key && !self.sets(wanted)) {
+                changes.passed.push((wanted, value.clone()));
+            }
+            if self.withheld(name, holds_key).is_some() && changes.removed.last() != Some(name) {
+                changes.removed.push(name.clone());
+            }
+        }
+        changes
+    }
+
+    /// Turns a client's fields into the upstream's.
     pub fn rewrite<F: Fields>(
         &self,
         fields: &mut F,
         hop: Hop<'_>,
         is_key: impl Fn(&[u8]) -> bool,
     ) -> Result<(), F::Error> {
-        let mut passed: SmallVec<[(HeaderName, HeaderValue); 4]> = SmallVec::new();
-        let mut removed: SmallVec<[HeaderName; 16]> = SmallVec::new();
-        for (name, value) in fields.map() {
-            let holds_key = is_key(value.as_bytes());
-            if let Some(wanted) = passed_name(name).filter(|wanted| !holds_key && !self.sets(wanted)) {
-                passed.push((wanted, value.clone()));
-            }
-            if self.withheld(name, holds_key).is_some() && removed.last() != Some(name) {
-                removed.push(name.clone());
-            }
-        }
+        let Changes { removed, passed } = self.changes(fields.map(), is_key);
         for name in &removed {
             fields.remove(name);
         }

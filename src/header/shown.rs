@@ -42,9 +42,9 @@ mod tests {
     #[test]
     fn secrets_are_stars() {
         let mut plan = HeaderPlan::new(true);
-        plan.set("Authorization", &Secret::new("bearer s3cret"), true).expect("set");
-        plan.set("X-Token", &Secret::new("s3cret word"), true).expect("set");
-        plan.set("X-Tenant", &Secret::new("blue"), false).expect("set");
+        plan.set("Authorization", &Secret::new("bearer s3cret")).expect("set");
+        plan.set("X-Token", &Secret::new("s3cret word")).expect("set");
+        plan.set_shown("X-Tenant", &Secret::new("blue")).expect("set");
         for (name, value, expected) in [
             ("authorization", "bearer s3cret", "bearer ***"),
             ("x-token", "s3cret word", "***"),
