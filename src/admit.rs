@@ -147,6 +147,11 @@ pub fn matched_path<'a>(snapshot: &Snapshot, target: &'a [u8]) -> Result<Request
     Ok(below_root(snapshot, &whole).unwrap_or(whole))
 }
 
+/// What `target` asks of Tollgate itself.
+pub fn probe(snapshot: &Snapshot, target: &[u8]) -> Option<Probe> {
+    matched_path(snapshot, target).ok().and_then(|path| Probe::asked_by(&path))
+}
+
 /// What Tollgate is asked for itself.
 fn own(
     snapshot: &Snapshot,

@@ -132,15 +132,14 @@ impl ProxyHttp for EdgeProxy {
             headers: &header.headers,
             version: header.version,
         };
-        let step = admit::step(&ctx.snapshot, head);
         // Whoever asks how the process is must hear it above all when it is busy.
-        if self.load.is_over() && !matches!(step, Step::Own(_)) {
+        if self.load.is_over() && admit::probe(&ctx.snapshot, head.target).is_none() {
             ctx.rejection = Some(Rejection::Overloaded);
             let answer = Answer::refusing(&Rejection::Overloaded, ctx);
             respond::early(session, ctx, answer).await?;
             return Ok(true);
         }
-        match step {
+        match admit::step(&ctx.snapshot, head) {
             Step::Admit(admission) => {
                 ctx.admitted(admission);
                 let header = session.req_header();

@@ -93,6 +93,7 @@ fn a_full_process_says_so_before_it_looks_at_keys() {
     let answer = send(gate.port, "POST /keyed HTTP/1.1", b"{}");
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.one("retry-after"), Some("1"));
+    assert_eq!(send(gate.port, "GET /livez HTTP/1.1", b"").status(), 200);
     let_go.send(()).expect("send");
     assert_eq!(first.answer("GET").expect("answer").status(), 200);
     let_go.send(()).expect("send");
