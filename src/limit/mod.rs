@@ -4,8 +4,12 @@
 //! that names `pingora_limits`. Rates by key join here with the keys.
 
 mod connections;
+mod counter;
+mod window;
 
 pub use connections::{Connections, Full, Seat};
+pub use counter::{Claim, Counter, Counters, Exceeded, Held, Holder, Kind, Local};
+pub use window::{NoPlace, Standing, Window};
 
 use pingora_limits::inflight::{Guard, Inflight};
 

@@ -1,0 +1,325 @@
+//! Several limits of one request, taken together or not at all.
+//!
+//! The law: a request counts against all of its limits or against none; what one holder does never refuses another's requests;
+//! a slot is given back when its guard is dropped, whatever ends the request. Counters are locked in one order, so that no two
+//! requests wait for each other.
+//!
+//! [`Counters`] is what a store that is shared between processes will implement too; [`Local`] counts for this process alone.
+
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
+use smallvec::SmallVec;
+
+use super::window::{Standing, Window};
+
+/// Limits that one request rarely has more of.
+const USUAL: usize = 4;
+
+/// What is counted for one holder of limits: a key, a team, a model, a route, the proxy.
+#[derive(Debug, Default)]
+pub struct Counter(Mutex<Counted>);
+
+#[derive(Debug, Default)]
+struct Counted {
+    window: Window,
+    running: u32,
+}
+
+/// Whose limit it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// A key.
+    Key,
+    /// A team.
+    Team,
+    /// A model, for one key.
+    Model,
+    /// A route.
+    Route,
+    /// The whole proxy.
+    Proxy,
+}
+
+impl Holder {
+    /// The word that answers and logs use; LiteLLM's where it has one.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Key => "api_key",
+            Self::Team => "team",
+            Self::Model => "model_per_key",
+            Self::Route => "route",
+            Self::Proxy => "proxy",
+        }
+    }
+}
+
+/// One limit that a request has to keep.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Whose.
+    pub holder: Holder,
+    /// What is counted for it.
+    pub counter: Arc<Counter>,
+    /// The most in a minute; none: unlimited.
+    pub requests: Option<u32>,
+    /// The most at once; none: unlimited.
+    pub parallel: Option<u32>,
+}
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Requests in a minute.
+    Requests,
+    /// Requests at once.
+    Parallel,
+}
+
+/// Why a request may not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exceeded {
+    /// Whose limit it is.
+    pub holder: Holder,
+    /// What it counts.
+    pub kind: Kind,
+    /// The limit.
+    pub most: u32,
+    /// Milliseconds until the request would pass, as far as that is known.
+    pub wait: Option<u64>,
+}
+
+/// What a request has taken; given back when it is dropped.
+#[derive(Debug, Default)]
+pub struct Held {
+    slots: SmallVec<[Arc<Counter>; USUAL]>,
+    /// How the holders' limits on requests stand, with the limits.
+    pub standings: SmallVec<[(Holder, u32, Standing); USUAL]>,
+}
+
+/// Where requests are counted.
+pub trait Counters: Send + Sync {
+    /// Takes what `claims` ask for at `now`, milliseconds of a clock that never goes back.
+    fn take(&self, claims: &[Claim], now: u64) -> Result<Held, Exceeded>;
+}
+
+/// Counts in this process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Local;
+
+impl Counters for Local {
+    fn take(&self, claims: &[Claim], now: u64) -> Result<Held, Exceeded> {
+        let mut counters: SmallVec<[&Arc<Counter>; USUAL]> = claims.iter().map(|claim| &claim.counter).collect();
+        counters.sort_unstable_by_key(|counter| Arc::as_ptr(counter));
+        counters.dedup_by_key(|counter| Arc::as_ptr(counter));
+        let mut locked: SmallVec<[(*const Counter, MutexGuard<'_, Counted>); USUAL]> =
+            counters.iter().map(|counter| (Arc::as_ptr(counter), counter.0.lock())).collect();
+        let mut worst: Option<Exceeded> = None;
+        for claim in claims {
+            let Some(counted) = of(&mut locked, claim) else { continue };
+            let exceeded = counted.check(claim, now);
+            // The one that has to be waited for longest: the request passes when all are kept.
+            let longer = |exceeded: &Exceeded| worst.is_none_or(|worst| waits_longer(exceeded, &worst));
+            if let Some(exceeded) = exceeded.filter(longer) {
+                worst = Some(exceeded);
+            }
+        }
+        if let Some(exceeded) = worst {
+            return Err(exceeded);
+        }
+        for (_, counted) in &mut locked {
+            counted.window.count(now);
+            counted.running += 1;
+        }
+        let mut held = Held::default();
+        for claim in claims {
+            if let (Some(most), Some(counted)) = (claim.requests, of(&mut locked, claim)) {
+                held.standings.push((claim.holder, most, counted.window.standing(most, now)));
+            }
+        }
+        drop(locked);
+        held.slots = counters.into_iter().cloned().collect();
+        Ok(held)
+    }
+}
+
+fn of<'l>(
+    locked: &'l mut SmallVec<[(*const Counter, MutexGuard<'_, Counted>); USUAL]>,
+    claim: &Claim,
+) -> Option<&'l mut Counted> {
+    let wanted = Arc::as_ptr(&claim.counter);
+    locked.iter_mut().find(|(counter, _)| *counter == wanted).map(|(_, counted)| &mut **counted)
+}
+
+/// A wait that nobody knows is short when it is for a slot, and without end when nothing may ever pass.
+fn waits_longer(one: &Exceeded, other: &Exceeded) -> bool {
+    let wait = |exceeded: &Exceeded| match (exceeded.kind, exceeded.wait) {
+        (_, Some(wait)) => wait,
+        (Kind::Parallel, None) if exceeded.most > 0 => 0,
+        (_, None) => u64::MAX,
+    };
+    wait(one) > wait(other)
+}
+
+impl Counted {
+    fn check(&mut self, claim: &Claim, now: u64) -> Option<Exceeded> {
+        let exceeded = |kind, most, wait| Some(Exceeded { holder: claim.holder, kind, most, wait });
+        if let Some(most) = claim.requests
+            && let Err(no_place) = self.window.check(most, now)
+        {
+            return exceeded(Kind::Requests, most, no_place.wait);
+        }
+        match claim.parallel {
+            Some(most) if self.running >= most => exceeded(Kind::Parallel, most, None),
+            _ => None,
+        }
+    }
+}
+
+impl Counter {
+    /// How many are running.
+    pub fn running(&self) -> u32 {
+        self.0.lock().running
+    }
+
+    /// What was counted in the last minute, to be handed to another process.
+    pub fn counted(&self, now: u64) -> Vec<(u64, u32)> {
+        self.0.lock().window.counted(now)
+    }
+
+    /// A counter that goes on from what another has counted.
+    pub fn with(counted: &[(u64, u32)]) -> Self {
+        Self(Mutex::new(Counted { window: Window::with(counted), running: 0 }))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        for counter in &self.slots {
+            counter.0.lock().running -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+    use std::thread;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn claim(holder: Holder, counter: &Arc<Counter>, requests: Option<u32>, parallel: Option<u32>) -> Claim {
+        Claim { holder, counter: Arc::clone(counter), requests, parallel }
+    }
+
+    #[test]
+    fn all_or_none() {
+        let (key, team) = (Arc::default(), Arc::default());
+        let both = [claim(Holder::Key, &key, Some(10), None), claim(Holder::Team, &team, Some(1), None)];
+        assert!(Local.take(&both, 500).is_ok());
+        let refused = Local.take(&both, 600).expect_err("the team is full");
+        let expected = Exceeded { holder: Holder::Team, kind: Kind::Requests, most: 1, wait: Some(60_400) };
+        assert_eq!(refused, expected);
+        assert_eq!(key.counted(600), [(0, 1)], "what was refused counts nowhere");
+        assert_eq!((key.running(), team.running()), (0, 0));
+    }
+
+    #[test]
+    fn the_longest_wait_is_told() {
+        let (key, model) = (Arc::default(), Arc::default());
+        let first = [claim(Holder::Key, &key, Some(1), None)];
+        let _ = Local.take(&first, 0);
+        let _ = Local.take(&[claim(Holder::Model, &model, Some(1), None)], 30_000);
+        let both = [claim(Holder::Key, &key, Some(1), None), claim(Holder::Model, &model, Some(1), None)];
+        let refused = Local.take(&both, 31_000).expect_err("both are full");
+        assert_eq!((refused.holder, refused.wait), (Holder::Model, Some(60_000)));
+        let never = [claim(Holder::Key, &key, Some(0), None), claim(Holder::Model, &model, Some(1), None)];
+        assert_eq!(Local.take(&never, 31_000).expect_err("never").wait, None);
+    }
+
+    #[test]
+    fn slots_come_back_whatever_ends_the_request() {
+        let key = Arc::default();
+        let one = [claim(Holder::Key, &key, None, Some(1))];
+        let held = Local.take(&one, 0).expect("a slot");
+        assert_eq!(Local.take(&one, 0).expect_err("taken").kind, Kind::Parallel);
+        let panicked = thread::spawn(move || {
+            let _held = held;
+            panic!("in the middle of a request");
+        });
+        assert!(panicked.join().is_err());
+        assert!(Local.take(&one, 0).is_ok());
+        assert_eq!(key.running(), 0);
+    }
+
+    #[test]
+    fn threads_never_get_more_than_there_is() {
+        let (key, team): (Arc<Counter>, Arc<Counter>) = Default::default();
+        let (passed, most_running, running) = (AtomicUsize::new(0), AtomicU32::new(0), AtomicU32::new(0));
+        thread::scope(|scope| {
+            for turn in 0..8 {
+                let mut claims =
+                    vec![claim(Holder::Key, &key, Some(1000), Some(5)), claim(Holder::Team, &team, Some(1500), None)];
+                if turn % 2 == 0 {
+                    claims.reverse();
+                }
+                let (passed, most_running, running) = (&passed, &most_running, &running);
+                scope.spawn(move || {
+                    for _ in 0..20_000 {
+                        if let Ok(held) = Local.take(&claims, 1_000) {
+                            passed.fetch_add(1, Ordering::Relaxed);
+                            let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+                            most_running.fetch_max(now, Ordering::SeqCst);
+                            thread::yield_now();
+                            running.fetch_sub(1, Ordering::SeqCst);
+                            drop(held);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(passed.into_inner(), 1000);
+        assert!(most_running.into_inner() <= 5);
+        assert_eq!((key.running(), team.running()), (0, 0));
+    }
+
+    proptest! {
+        /// Against a model that keeps every moment of every holder in a list.
+        #[test]
+        fn as_one_after_another(steps in prop::collection::vec((0_u64..8_000, 0_usize..3, 0_usize..3, any::<bool>()), 1..150)) {
+            let limits = [(Some(3), Some(2)), (Some(5), None), (None, Some(3))];
+            let counters: Vec<Arc<Counter>> = (0..3).map(|_| Arc::default()).collect();
+            let mut moments: Vec<Vec<u64>> = vec![Vec::new(); 3];
+            let mut running: Vec<(Held, [usize; 2])> = Vec::new();
+            let mut now = 0;
+            for (step, one, other, end) in steps {
+                now += step;
+                if end && !running.is_empty() {
+                    running.remove(0);
+                }
+                let holders: Vec<usize> = if one == other { vec![one] } else { vec![one, other] };
+                let claims: Vec<Claim> = holders
+                    .iter()
+                    .map(|holder| claim(Holder::Key, &counters[*holder], limits[*holder].0, limits[*holder].1))
+                    .collect();
+                let busy = |holder: usize| running.iter().filter(|(_, holders)| holders.contains(&holder)).count() as u32;
+                // A place is free again when the 60 s after the end of its second are over.
+                let recent = |holder: usize| moments[holder].iter().filter(|at| (**at / 1000 + 61) * 1000 > now).count() as u32;
+                let fits = holders.iter().all(|holder| {
+                    limits[*holder].0.is_none_or(|most| recent(*holder) < most)
+                        && limits[*holder].1.is_none_or(|most| busy(*holder) < most)
+                });
+                match Local.take(&claims, now) {
+                    Ok(held) => {
+                        prop_assert!(fits);
+                        holders.iter().for_each(|holder| moments[*holder].push(now));
+                        running.push((held, [one, other]));
+                    }
+                    Err(_) => prop_assert!(!fits),
+                }
+            }
+        }
+    }
+}
