@@ -4,15 +4,20 @@
 //! serves a request must hold one. What it cannot know it asks for (`Step::Ask`), the shell answers and steps again: stores,
 //! shared counters and waiting will enter there. The same admission serves every kind of route.
 
+mod quota;
+
 use std::sync::Arc;
+
+use quota::Asked;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Version};
 
 use crate::auth::{AuthFault, KeyPlaces, Principal};
+use crate::clock::Moment;
 use crate::framing::{Fault, looks_alike};
 use crate::health::{self, Probe};
-use crate::limit::Place;
+use crate::limit::{Held, Place};
 use crate::rejection::{Dialect, Rejection};
 use crate::route::{Found, Match, Methods, PathError, RequestPath, is_reserved};
 use crate::snapshot::{Access, Lead, Member, Route, Snapshot};
@@ -30,6 +35,8 @@ pub struct Head<'a> {
     pub headers: &'a HeaderMap,
     /// The protocol version.
     pub version: Version,
+    /// When it came.
+    pub now: Moment,
 }
 
 /// What comes of a step.
@@ -77,6 +84,8 @@ pub struct Admission {
     captures: Vec<(String, Vec<u8>)>,
     #[expect(dead_code, reason = "held until the request ends")]
     place: Option<Place>,
+    /// What was counted against limits; slots come back when it is dropped.
+    pub held: Held,
 }
 
 /// Decides over one request.
@@ -118,11 +127,12 @@ fn admit(snapshot: &Snapshot, head: Head<'_>, route: &mut Option<Arc<Route>>) ->
         None => None,
     };
     let templated = group.members().any(|member| member.target.has_captures());
-    let admission = Admission {
+    let mut admission = Admission {
         route: Arc::clone(found.value),
         principal,
         dialect: dialect(head),
         path: whole.canonical().into_owned(),
+        held: Held::default(),
         rest: if found.pattern.has_subpath() { path.rest(found.pattern.len()).to_vec() } else { Vec::new() },
         query: query.map(<[u8]>::to_vec),
         captures: if templated { captures(&found, path) } else { Vec::new() },
@@ -133,6 +143,11 @@ fn admit(snapshot: &Snapshot, head: Head<'_>, route: &mut Option<Arc<Route>>) ->
             admission.refuse_dots(member)?;
         }
     }
+    // Last, so that nothing is counted for what is refused for another reason.
+    let matched = path.canonical();
+    let model = model(&found, path, head.headers);
+    let asked = Asked { route: found.value, path: &matched, model: model.as_deref() };
+    admission.held = quota::take(snapshot, admission.principal.as_ref(), asked, head.now.steady)?;
     Ok(Step::Admit(Box::new(admission)))
 }
 
@@ -276,12 +291,19 @@ fn authenticate(
     query: Option<&[u8]>,
 ) -> Result<Option<Principal>, Rejection> {
     let last = path.canon(path.len().saturating_sub(1));
-    match places.authenticate(head.headers, last, query, &snapshot.keyring, open) {
+    match places.authenticate(head.headers, last, query, &snapshot.keyring, open, head.now.calendar) {
         Ok(principal) => Ok(Some(principal)),
         // On an open route what nobody knows is the caller's own business.
         Err(AuthFault::Missing | AuthFault::Unknown) if open => Ok(None),
         Err(fault) => Err(Rejection::Auth { fault, places: places.described(last) }),
     }
+}
+
+/// The model that is asked for, where path or headers say it: `{model}`, or the header that the route names.
+fn model(found: &Match<'_, Arc<Route>>, path: &RequestPath<'_>, headers: &HeaderMap) -> Option<String> {
+    let header = found.value.model_from.as_ref().and_then(|name| headers.get(name)).map(HeaderValue::as_bytes);
+    let said = header.or_else(|| found.pattern.capture("model", path))?;
+    std::str::from_utf8(said).ok().map(|model| model.trim().to_owned()).filter(|model| !model.is_empty())
 }
 
 fn is_websocket(headers: &HeaderMap) -> bool {

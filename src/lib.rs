@@ -7,6 +7,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 // Floor 0
+pub mod clock;
 pub mod secret;
 // Floor 1
 pub mod config;

@@ -3,6 +3,8 @@
 //! The law: a request meets exactly one snapshot; a snapshot exists only when every rule of every route holds. The rules
 //! stand beside their types; here their faults get the place in the file and become problems of the [`Report`].
 
+mod keys;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +12,13 @@ use std::time::Duration;
 use http::Version;
 use http::header::{self, HeaderName, HeaderValue};
 
-use crate::auth::{KeyPlaces, Keyring};
+use crate::auth::{Book, KeyPlaces, Keyring, Salt};
 use crate::client::Trusted;
 use crate::config::error::{Place, Report, Site};
 use crate::config::listen::Listen;
 use crate::config::{Config, Endpoint, Network, QueryText, TargetText};
 use crate::header::{HeaderPlan, is_framing, is_hop_by_hop};
-use crate::limit::Gate;
+use crate::limit::{Claim, Gate, Holder};
 use crate::route::{Methods, Pattern, Root, Table};
 use crate::upstream::{Host, Target, address};
 
@@ -37,6 +39,10 @@ pub struct Snapshot {
     pub gate: Option<Gate>,
     /// The name under which this process signs `Via`, so that it knows a request it has sent itself.
     pub pseudonym: Pseudonym,
+    /// How much the whole proxy serves.
+    pub quota: Option<Claim>,
+    /// Whether a virtual key must be granted each pass-through route by name, as in LiteLLM.
+    pub grants_required: bool,
     /// Whose word on a client's address is taken.
     pub trusted: Arc<Trusted>,
     /// Whether upstreams are told who is calling, in `X-Forwarded-*`.
@@ -93,6 +99,12 @@ pub struct Route {
     pub lead: Lead,
     /// US dollars a request.
     pub cost: Option<f64>,
+    /// The path, as the file has it; what keys are granted.
+    pub path: String,
+    /// The header that says which model is asked for.
+    pub model_from: Option<HeaderName>,
+    /// How much the route serves.
+    pub quota: Option<Claim>,
 }
 
 /// Who may use a route.
@@ -146,6 +158,14 @@ impl Group {
     }
 }
 
+/// A book with the keys of `config`. Without a store their ids need not outlive the process.
+fn book(config: &Config, report: &mut Report) -> Arc<Book> {
+    let salt = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat();
+    let book = Book::new(Salt::new(salt));
+    keys::fill(&book, &config.keys, report);
+    Arc::new(book)
+}
+
 /// Compiles `config`. There is a snapshot exactly when nothing was added to the report.
 pub fn compile(config: &Config, report: &mut Report) -> Option<Snapshot> {
     let before = report.problems.len();
@@ -176,12 +196,15 @@ pub fn compile(config: &Config, report: &mut Report) -> Option<Snapshot> {
         }
     };
     let trusted = trusted(config, report);
+    let book = book(config, report);
     let routes = routes.filter(|_| report.problems.len() == before)?;
     Some(Snapshot {
         routes,
         root,
         places,
-        keyring: Keyring::new(config.master_key.clone()),
+        keyring: Keyring::new(config.master_key.clone()).with_book(book),
+        quota: quota(Holder::Proxy, config.limits.requests, None),
+        grants_required: config.grants_required,
         request_bytes: config.limits.request_bytes,
         gate: config.limits.parallel.map(Gate::new),
         pseudonym: Pseudonym::new(),
@@ -190,6 +213,10 @@ pub fn compile(config: &Config, report: &mut Report) -> Option<Snapshot> {
         connect: Duration::from_secs_f64(config.network.connect_seconds),
         idle: Duration::from_secs_f64(config.network.idle_seconds),
     })
+}
+
+fn quota(holder: Holder, requests: Option<u32>, parallel: Option<u32>) -> Option<Claim> {
+    (requests.is_some() || parallel.is_some()).then(|| Claim { holder, counter: Arc::default(), requests, parallel })
 }
 
 fn trusted(config: &Config, report: &mut Report) -> Trusted {
@@ -247,6 +274,7 @@ fn route(
         places = places.with_langfuse();
     }
     let headers = headers(endpoint, report);
+    let model_from = endpoint.model_from.as_ref().and_then(|(name, site)| header_name(name, site, report));
     let names: Vec<&str> = pattern.iter().flat_map(Pattern::names).collect();
     let (text, site) = endpoint.target.as_ref()?;
     let lead = match text {
@@ -276,6 +304,9 @@ fn route(
         places,
         lead,
         cost: endpoint.cost_per_request,
+        path: endpoint.name().to_owned(),
+        model_from,
+        quota: quota(Holder::Route, endpoint.requests, endpoint.parallel),
     };
     Some((pattern, methods?, Arc::new(route)))
 }

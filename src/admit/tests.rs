@@ -35,7 +35,13 @@ fn ask(snapshot: &Snapshot, method: &str, target: &str, headers: &[(&'static str
         map.append(*name, HeaderValue::from_str(value).expect("value"));
     }
     let method = Method::from_bytes(method.as_bytes()).expect("method");
-    let head = Head { method: &method, target: target.as_bytes(), headers: &map, version: Version::HTTP_11 };
+    let head = Head {
+        method: &method,
+        target: target.as_bytes(),
+        headers: &map,
+        version: Version::HTTP_11,
+        now: Moment::default(),
+    };
     match step(snapshot, head) {
         Step::Admit(admission) => {
             let Lead::Group(group) = &admission.route.lead else { panic!("no group") };
@@ -121,7 +127,13 @@ fn loops_upgrades_and_large_bodies_are_refused() {
     assert_eq!(ask(&snapshot, "POST", "/a", &[("content-length", "1001")]), Err(Rejection::BodyTooLarge(1000)));
     assert!(ask(&snapshot, "POST", "/a", &[("content-length", "1000")]).is_ok());
     let headers = HeaderMap::new();
-    let head = Head { method: &Method::GET, target: b"/a", headers: &headers, version: Version::HTTP_11 };
+    let head = Head {
+        method: &Method::GET,
+        target: b"/a",
+        headers: &headers,
+        version: Version::HTTP_11,
+        now: Moment::default(),
+    };
     let Step::Admit(held) = step(&snapshot, head) else { panic!("admitted") };
     assert_eq!(ask(&snapshot, "GET", "/a", &[]), Err(Rejection::TooManyInFlight));
     drop(held);

@@ -12,6 +12,7 @@
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
+use super::key::Time;
 use super::keyring::{Keyring, Principal};
 
 /// The header that decides alone.
@@ -41,6 +42,10 @@ pub struct KeyPlaces {
 pub enum AuthFault {
     /// No credential at all.
     Missing,
+    /// The key is blocked.
+    Blocked,
+    /// The key has ended.
+    Expired,
     /// A header that holds a key stands twice.
     Repeated,
     /// Two different known keys.
@@ -106,7 +111,8 @@ impl KeyPlaces {
         }
     }
 
-    /// Who is calling. `query` is looked at on Google's paths alone; `open`: nobody needs a key.
+    /// Who is calling. `query` is looked at on Google's paths alone; `open`: nobody needs a key; `now`: by
+    /// the calendar.
     pub fn authenticate(
         &self,
         headers: &HeaderMap,
@@ -114,6 +120,7 @@ impl KeyPlaces {
         query: Option<&[u8]>,
         keyring: &Keyring,
         open: bool,
+        now: Time,
     ) -> Result<Principal, AuthFault> {
         // One walk over the request's fields is cheaper than a look-up for each place.
         let mut lines: SmallVec<[(usize, &HeaderValue); 4]> = SmallVec::new();
@@ -137,7 +144,16 @@ impl KeyPlaces {
                 }
             }
         }
-        seen.verdict(open)
+        let principal = seen.verdict(open)?;
+        if let Some(key) = principal.key() {
+            if key.record.blocked {
+                return Err(AuthFault::Blocked);
+            }
+            if key.record.expires.is_some_and(|expires| expires <= now) {
+                return Err(AuthFault::Expired);
+            }
+        }
+        Ok(principal)
     }
 }
 
@@ -161,7 +177,7 @@ impl Seen {
             if repeated {
                 self.fault = Some(AuthFault::Repeated);
             }
-            if self.known.is_some_and(|other| other != principal) {
+            if self.known.as_ref().is_some_and(|other| *other != principal) {
                 self.fault = Some(AuthFault::TwoKeys);
             }
             self.known = Some(principal);

@@ -2,45 +2,91 @@
 //!
 //! The law: a known key never leaves the gateway, wherever a client has put it: as a whole value, inside longer text, escaped
 //! as in a URL, or in HTTP Basic credentials. A key of fewer than [`SEARCHABLE`] characters must stand apart from letters,
-//! digits, `-` and `_` to be taken for one, since it could be part of an innocent word.
-//!
-//! Virtual keys join here with the key store; today the master key is the only one.
+//! digits, `-` and `_` to be taken for one, since it could be part of an innocent word. Of a virtual key only a digest is known:
+//! it is looked for as a whole word that begins with `sk-`.
+
+use std::sync::Arc;
 
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine, alphabet};
 use memchr::memmem;
 
+use super::book::{Book, Key};
 use crate::secret::Secret;
 
+/// The shortest virtual key.
+pub const SHORTEST: usize = 16;
 /// From this length on a key is looked for inside longer text.
 const SEARCHABLE: usize = 12;
 
+/// What every virtual key begins with.
+pub const PREFIX: &str = "sk-";
+/// The longest credential that is looked up.
+const LONGEST: usize = 512;
+/// The most words of one value that are looked up.
+const MOST_WORDS: usize = 8;
+
 /// Who a credential proved to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Principal {
     /// The holder of the master key.
     Master,
+    /// The holder of a virtual key.
+    Key(Arc<Key>),
 }
 
 impl Principal {
     /// The name that logs use.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Self::Master => "master",
+            Self::Key(key) => key.record.shown(),
+        }
+    }
+
+    /// The virtual key.
+    pub fn key(&self) -> Option<&Arc<Key>> {
+        match self {
+            Self::Master => None,
+            Self::Key(key) => Some(key),
         }
     }
 }
+
+impl PartialEq for Principal {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Master, Self::Master) => true,
+            (Self::Key(one), Self::Key(other)) => one.record.id == other.record.id,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Principal {}
 
 /// All known keys.
 #[derive(Debug, Default)]
 pub struct Keyring {
     master: Option<Secret>,
+    book: Option<Arc<Book>>,
 }
 
 impl Keyring {
     /// A ring with the master key alone.
     pub fn new(master: Option<Secret>) -> Self {
-        Self { master }
+        Self { master, book: None }
+    }
+
+    /// The same with the virtual keys of `book`.
+    pub fn with_book(mut self, book: Arc<Book>) -> Self {
+        self.book = Some(book);
+        self
+    }
+
+    /// The virtual keys.
+    pub fn book(&self) -> Option<&Arc<Book>> {
+        self.book.as_ref()
     }
 
     /// Whether no key is known.
@@ -50,21 +96,41 @@ impl Keyring {
 
     /// Whose key `token` is.
     pub fn find(&self, token: &[u8]) -> Option<Principal> {
-        self.master.as_ref().filter(|master| master.matches(token)).map(|_| Principal::Master)
+        if self.master.as_ref().is_some_and(|master| master.matches(token)) {
+            return Some(Principal::Master);
+        }
+        let book =
+            self.book.as_ref().filter(|book| (PREFIX.len()..=LONGEST).contains(&token.len()) && !book.is_empty());
+        book?.find(token).map(Principal::Key)
     }
 
     /// Whether `value` holds a known key.
     pub fn occurs_in(&self, value: &[u8]) -> bool {
-        let Some(master) = &self.master else { return false };
-        let key = master.expose().as_bytes();
-        // Most values are shorter than a key; whatever encodes one is longer.
-        if value.len() < key.len() {
+        // Most values are shorter than any key; whatever encodes one is longer.
+        let least = self.master.as_ref().map_or(SHORTEST, |master| master.expose().len().min(SHORTEST));
+        if value.len() < least {
             return false;
         }
-        stands_in(key, value)
-            || (memchr::memchr(b'%', value).is_some() && stands_in(key, &unescaped(value)))
-            || basic(value).is_some_and(|pair| stands_in(key, &pair))
+        self.is_in(value)
+            || (memchr::memchr(b'%', value).is_some() && self.is_in(&unescaped(value)))
+            || basic(value).is_some_and(|pair| self.is_in(&pair))
     }
+
+    fn is_in(&self, text: &[u8]) -> bool {
+        self.master.as_ref().is_some_and(|master| stands_in(master.expose().as_bytes(), text))
+            || self.book.as_ref().is_some_and(|book| holds_virtual(book, text))
+    }
+}
+
+/// Whether a word of `text` is a virtual key. The words are few, so that nobody can have us compute digests without end.
+fn holds_virtual(book: &Book, text: &[u8]) -> bool {
+    let is_key_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    let words = memmem::find_iter(text, PREFIX).filter_map(|at| {
+        let word = text.get(at..)?;
+        let length = word.iter().position(|byte| !is_key_byte(byte)).unwrap_or(word.len());
+        word.get(..length).filter(|word| (SHORTEST..=LONGEST).contains(&word.len()))
+    });
+    words.take(MOST_WORDS).any(|word| book.find(word).is_some())
 }
 
 /// Whether `key` stands in `text`.
@@ -141,5 +207,28 @@ mod tests {
             assert_eq!(Keyring::new(Some(Secret::new(key))).occurs_in(value.as_bytes()), expected, "{key} in {value}");
         }
         assert!(!Keyring::default().occurs_in(b""));
+    }
+
+    #[test]
+    fn a_virtual_key_is_found_as_a_word() {
+        let book = Arc::new(Book::new(crate::auth::Salt::new(*b"salt")));
+        let key = "sk-virtual_0123456789";
+        book.put(crate::auth::KeyRecord::new(book.id(&crate::auth::Digest::of(key.as_bytes())), "k".into(), 0), false);
+        let ring = Keyring::new(None).with_book(book);
+        let pair = STANDARD.encode(format!("user:{key}"));
+        for (value, expected) in [
+            (key.to_owned(), true),
+            (format!("Bearer {key}"), true),
+            (format!("a=1; t={key}; b"), true),
+            (format!("https://x/?k={key}&y"), true),
+            (format!("Basic {pair}"), true),
+            (key.replace('_', "%5F"), true),
+            (format!("{key}x"), false),
+            ("sk-other_0123456789012".into(), false),
+            (format!("{}{key}", "sk-no-such-key-0123456 ".repeat(3)), true),
+        ] {
+            assert_eq!(ring.occurs_in(value.as_bytes()), expected, "{value}");
+        }
+        assert!(ring.find(key.as_bytes()).is_some() && ring.find(b"sk-other").is_none());
     }
 }

@@ -14,4 +14,4 @@ pub use book::{Book, Key, Team};
 pub use credential::{AuthFault, KeyPlaces};
 pub use digest::{Digest, KeyId, Salt};
 pub use key::{KeyRecord, KeyType, Quota, TeamRecord, Time, shown_name};
-pub use keyring::{Keyring, Principal};
+pub use keyring::{Keyring, PREFIX, Principal, SHORTEST};

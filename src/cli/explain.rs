@@ -19,6 +19,7 @@ use super::output::{complain, say};
 use super::settings::Settings;
 use super::{BAD_CONFIG, BAD_USAGE, OK};
 use crate::admit::{self, Head, Step};
+use crate::clock::Moment;
 use crate::config::env::Process;
 use crate::health::Probe;
 use crate::rejection::Rejection;
@@ -84,7 +85,13 @@ impl Asked {
     }
 
     fn head(&self) -> Head<'_> {
-        Head { method: &self.method, target: self.target.as_bytes(), headers: &self.headers, version: Version::HTTP_11 }
+        Head {
+            method: &self.method,
+            target: self.target.as_bytes(),
+            headers: &self.headers,
+            version: Version::HTTP_11,
+            now: Moment::now(),
+        }
     }
 }
 
@@ -104,7 +111,7 @@ fn explained(asked: &Asked, snapshot: &Snapshot) -> (Page, bool) {
         Step::Admit(admission) => {
             page.row("answer", "the upstream's");
             route(&mut page, asked, snapshot, Some(&admission.route));
-            let caller = match (admission.principal, admission.route.access) {
+            let caller = match (&admission.principal, admission.route.access) {
                 (Some(principal), Access::Key) => format!("{}, by the key in the request", principal.name()),
                 (Some(principal), Access::Open) => format!("{}, though nobody needs a key here", principal.name()),
                 (None, _) => "anybody: the route is open".to_owned(),

@@ -187,6 +187,9 @@ pub const ENTRY: Shape = Shape {
         honoured("custom_auth_parser", Kind::Text, "`langfuse`: the public half of Basic credentials is the key"),
         honoured("retry_non_idempotent", Kind::Bool, "true: POST is repeated too when a pooled connection was stale"),
         honoured("allow_metadata", Kind::Bool, "true: the target may be a link-local metadata address"),
+        honoured("model_from", Kind::Text, "the header that says which model is asked for, for keys limited to models"),
+        honoured("rpm_limit", Kind::Number, "requests a minute on this route; more is 429"),
+        honoured("max_parallel_requests", Kind::Number, "requests at once on this route; more is 429"),
         honoured("tollgate", Kind::Map, "the keys that LiteLLM has no word for, apart"),
         harmless("is_from_config", "read-only in LiteLLM"),
         protective("guardrails", "guardrails are not run"),
@@ -201,9 +204,7 @@ pub const LATER: &[(&str, &str)] = &[
     (ENTRY.path, "queue"),
     (ENTRY.path, "shadow"),
     (ENTRY.path, "tls"),
-    (ENTRY.path, "model_from"),
     (ENTRY.path, "usage"),
-    (TOLLGATE.path, "keys"),
     (TOLLGATE.path, "admin_listen"),
     (TOLLGATE.path, "store"),
     (TOLLGATE.path, "adapters"),
@@ -217,6 +218,9 @@ pub const ENTRY_OWN: Shape = Shape {
     fields: &[
         honoured("retry_non_idempotent", Kind::Bool, "true: POST is repeated too when a pooled connection was stale"),
         honoured("allow_metadata", Kind::Bool, "true: the target may be a link-local metadata address"),
+        honoured("model_from", Kind::Text, "the header that says which model is asked for, for keys limited to models"),
+        honoured("rpm_limit", Kind::Number, "requests a minute on this route; more is 429"),
+        honoured("max_parallel_requests", Kind::Number, "requests at once on this route; more is 429"),
     ],
 };
 
@@ -240,6 +244,12 @@ pub const TOLLGATE: Shape = Shape {
             "the access log: `text`, `json` or `auto` (text on a terminal or under --debug); default auto",
         ),
         honoured("limits", Kind::Map, "what clients may use of the proxy"),
+        honoured("keys", Kind::List, "virtual keys that need no store"),
+        honoured(
+            "passthrough_grants",
+            Kind::Text,
+            "`open` (default): a key without allowed_passthrough_routes may use every route; `required`: none, as in LiteLLM",
+        ),
         honoured(
             "trusted_proxies",
             Kind::List,
@@ -271,6 +281,30 @@ pub const LISTEN_TLS: Shape = Shape {
     ],
 };
 
+/// An entry of `tollgate.keys`.
+pub const KEY: Shape = Shape {
+    path: "tollgate.keys[]",
+    closed: true,
+    fields: &[
+        honoured("key", Kind::Text, "the key, by a reference such as os.environ/NAME; begins with sk-"),
+        honoured("hash", Kind::Text, "instead of the key its SHA-256, as 64 hexadecimal digits"),
+        honoured("key_alias", Kind::Text, "a name for it"),
+        honoured("key_type", Kind::Text, "default, llm_api, management or read_only"),
+        honoured("rpm_limit", Kind::Number, "requests a minute; 0: none"),
+        honoured("max_parallel_requests", Kind::Number, "requests at once; 0: none"),
+        honoured("model_rpm_limit", Kind::Map, "requests a minute, by model"),
+        honoured("models", Kind::List, "the models it may use; empty: all"),
+        honoured("allowed_routes", Kind::List, "the paths it may call; empty: all"),
+        honoured("allowed_passthrough_routes", Kind::List, "the pass-through routes it may use; empty: all"),
+        honoured("denied_passthrough_routes", Kind::List, "those that it may not use, whatever else is said"),
+        honoured("expires", Kind::Text, "when it ends, as 2027-01-31T00:00:00Z"),
+        honoured("blocked", Kind::Bool, "true: it opens nothing"),
+        honoured("team_id", Kind::Text, "its team"),
+        honoured("user_id", Kind::Text, "its user"),
+        honoured("tags", Kind::List, "words for reports"),
+    ],
+};
+
 /// `tollgate.limits`.
 pub const LIMITS: Shape = Shape {
     path: "tollgate.limits",
@@ -281,6 +315,7 @@ pub const LIMITS: Shape = Shape {
         honoured("target_bytes", Kind::Number, "bytes of a request's target; default 16384; more is 414"),
         honoured("connections", Kind::Number, "connections held; default half of the files the process may open"),
         honoured("connections_per_address", Kind::Number, "connections from one address; default unlimited"),
+        honoured("rpm_limit", Kind::Number, "requests a minute over the whole proxy; more is 429"),
         honoured("in_flight", Kind::Number, "requests served at once; default 10000; more is 503"),
         honoured(
             "memory_mb",
@@ -323,6 +358,7 @@ pub const SHAPES: &[Shape] = &[
     ENTRY,
     ENTRY_OWN,
     TOLLGATE,
+    KEY,
     LISTEN,
     LISTEN_TLS,
     LIMITS,

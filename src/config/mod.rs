@@ -65,6 +65,56 @@ pub struct Config {
     pub network: Network,
     /// What clients may use, and who is believed.
     pub edge: Edge,
+    /// The virtual keys of the file.
+    pub keys: Vec<KeyText>,
+    /// Whether a virtual key must be granted each route by name.
+    pub grants_required: bool,
+}
+
+/// An entry of `tollgate.keys`.
+#[derive(Debug)]
+pub struct KeyText {
+    /// The entry.
+    pub site: Site,
+    /// The key, or its digest.
+    pub secret: KeySecret,
+    /// Its name.
+    pub alias: Option<String>,
+    /// LiteLLM's word for what it may call.
+    pub key_type: Option<(String, Site)>,
+    /// Requests a minute.
+    pub requests: Option<u32>,
+    /// Requests at once.
+    pub parallel: Option<u32>,
+    /// Requests a minute, by model.
+    pub model_requests: Vec<(String, u32)>,
+    /// The models it may use.
+    pub models: Vec<String>,
+    /// The paths it may call.
+    pub allowed_routes: Vec<String>,
+    /// The routes it may use.
+    pub allowed_passthrough: Vec<String>,
+    /// The routes it may not use.
+    pub denied_passthrough: Vec<String>,
+    /// When it ends.
+    pub expires: Option<(String, Site)>,
+    /// Whether it opens nothing.
+    pub blocked: bool,
+    /// Its team.
+    pub team_id: Option<String>,
+    /// Its user.
+    pub user_id: Option<String>,
+    /// Words for reports.
+    pub tags: Vec<String>,
+}
+
+/// How the file says which key it is.
+#[derive(Debug)]
+pub enum KeySecret {
+    /// By the key.
+    Key(Secret),
+    /// By its SHA-256.
+    Digest(String, Site),
 }
 
 /// What clients may use of the proxy, and whose word on addresses is taken.
@@ -80,6 +130,8 @@ pub struct Edge {
     pub connections: Option<usize>,
     /// Connections held from one address.
     pub connections_per_address: Option<usize>,
+    /// Requests a minute over the whole proxy.
+    pub requests: Option<u32>,
     /// Requests served at once.
     pub in_flight: usize,
     /// Bytes of memory above which requests are refused; none: what the container allows.
@@ -119,6 +171,8 @@ pub struct Limits {
     pub request_bytes: Option<u64>,
     /// The most requests in flight.
     pub parallel: Option<usize>,
+    /// The most requests a minute.
+    pub requests: Option<u32>,
 }
 
 /// How upstreams are reached.
@@ -178,6 +232,12 @@ pub struct Endpoint {
     pub langfuse_credentials: bool,
     /// A further header that holds the key.
     pub user_key_header: Option<(String, Site)>,
+    /// The header that says which model is asked for.
+    pub model_from: Option<(String, Site)>,
+    /// Requests a minute.
+    pub requests: Option<u32>,
+    /// Requests at once.
+    pub parallel: Option<u32>,
     /// Whether POST is repeated when a pooled connection was stale.
     pub retry_non_idempotent: bool,
     /// Whether the target may be a link-local metadata address.

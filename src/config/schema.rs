@@ -6,8 +6,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::config::fields::{
-    DNS, ENTRY, ENTRY_OWN, Field, GENERAL, Kind, LIMITS, LISTEN, LISTEN_TLS, LITELLM, MODEL, MODEL_INFO, MODEL_PARAMS,
-    ROUTER, Shape, Standing, TIMEOUTS, TOLLGATE, TOP,
+    DNS, ENTRY, ENTRY_OWN, Field, GENERAL, KEY, Kind, LIMITS, LISTEN, LISTEN_TLS, LITELLM, MODEL, MODEL_INFO,
+    MODEL_PARAMS, ROUTER, Shape, Standing, TIMEOUTS, TOLLGATE, TOP,
 };
 
 /// Where the schema says it lives.
@@ -80,6 +80,7 @@ fn nested(shape: &Shape, name: &str) -> Option<Value> {
         ("tollgate", "dns") => of(&DNS),
         ("tollgate", "timeouts") => of(&TIMEOUTS),
         ("tollgate", "limits") => of(&LIMITS),
+        ("tollgate", "keys") => list(&KEY),
         ("tollgate", "listen") => Some(json!({
             "type": ["array", "null"],
             "items": { "anyOf": [{ "type": ["string", "number"] }, mapping(&LISTEN)] },

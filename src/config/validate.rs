@@ -18,6 +18,7 @@ use crate::secret::Secret;
 
 mod edge;
 mod endpoint;
+mod keys;
 mod listen;
 mod network;
 
@@ -112,7 +113,9 @@ pub fn config(
         root_path: overrides.root_path.clone().map(|path| (path, Site::variable("SERVER_ROOT_PATH"))),
         log_format: log_format(own.as_ref(), report),
         key_header: general.as_ref().and_then(|general| general.text("litellm_key_header_name", report)),
-        limits: limits(general.as_ref(), report),
+        limits: Limits { requests: edge.requests, ..limits(general.as_ref(), report) },
+        keys: own.as_ref().map_or_else(Vec::new, |own| keys::read(own, &environ, report)),
+        grants_required: own.as_ref().is_some_and(|own| keys::grants_required(own, report)),
         network: network(own.as_ref(), &environ, report),
         edge,
         listen,
@@ -256,6 +259,11 @@ pub(super) fn seconds(section: Option<&Section<'_>>, key: &str, report: &mut Rep
     None
 }
 
+/// A limit on requests; 0 lets none pass.
+pub(super) fn quota(section: &Section<'_>, key: &str, report: &mut Report) -> Option<u32> {
+    section.count(key, report).map(|count| u32::try_from(count).unwrap_or(u32::MAX))
+}
+
 fn limits(general: Option<&Section<'_>>, report: &mut Report) -> Limits {
     let Some(general) = general else { return Limits::default() };
     let megabytes = general.number("max_request_size_mb", report);
@@ -263,6 +271,7 @@ fn limits(general: Option<&Section<'_>>, report: &mut Report) -> Limits {
         // A float-to-int cast saturates, which is the right end for a limit beyond 2^64 bytes.
         request_bytes: megabytes.map(|megabytes| (megabytes * 1_000_000.0) as u64),
         parallel: general.count("global_max_parallel_requests", report),
+        requests: None,
     }
 }
 

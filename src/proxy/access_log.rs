@@ -154,8 +154,8 @@ fn object(out: &mut Vec<u8>, path: &str, ctx: &RequestCtx) {
     if let Some(id) = route.and_then(|route| route.id.as_deref()) {
         line.text("\"route_id\":", id);
     }
-    if let Some(principal) = record.principal {
-        line.plain("\"principal\":", principal.name());
+    if let Some(principal) = &record.principal {
+        line.text("\"principal\":", principal.name());
     }
     line.number("\"status\":", record.status.into());
     line.number("\"sent_bytes\":", record.sent);

@@ -79,7 +79,7 @@ impl RequestCtx {
     pub(super) fn admitted(&mut self, admission: Box<Admission>) {
         self.dialect = admission.dialect;
         self.record.route = Some(Arc::clone(&admission.route));
-        self.record.principal = admission.principal;
+        self.record.principal.clone_from(&admission.principal);
         self.admission = Some(admission);
     }
 

@@ -40,7 +40,7 @@ impl EdgeProxy {
         let ctx = self.note(client, rejection, rejection.status());
         let body = rejection.body(Dialect::default(), ctx.record.call_id());
         let status = StatusCode::from_u16(rejection.status()).unwrap_or(StatusCode::BAD_REQUEST);
-        let more = rejection.header().map_or_else(String::new, |(name, value)| format!("{name}: {value}\r\n"));
+        let more: String = rejection.headers().iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         format!(
             "HTTP/1.1 {} {}\r\nDate: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{CALL_ID}: {}\r\n{more}Connection: close\r\n\r\n{body}",
             status.as_u16(),

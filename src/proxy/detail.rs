@@ -16,7 +16,7 @@ pub(super) fn attempt(request: &RequestHeader, ctx: &RequestCtx) {
         "call={} route={} principal={} attempt={} upstream: {} {} headers: {}",
         ctx.record.call_id(),
         route.name,
-        ctx.record.principal.map_or("-", |principal| principal.name()),
+        ctx.record.principal.as_ref().map_or("-", |principal| principal.name()),
         ctx.attempts + 1,
         request.method,
         member.target.logged(request.raw_path()),

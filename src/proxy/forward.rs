@@ -13,7 +13,8 @@ use smallvec::SmallVec;
 use super::ctx::RequestCtx;
 use super::fault;
 use crate::header::{Fields, Hop, SetHeader, is_withheld, nominated};
-use crate::rejection::{Rejection, UpstreamFault};
+use crate::limit::Held;
+use crate::rejection::{Rejection, UpstreamFault, standing_headers};
 
 /// The header that leads from an answer to its log line.
 pub(super) const CALL_ID: &str = "x-litellm-call-id";
@@ -94,6 +95,20 @@ pub(super) fn trailers(trailers: &mut HeaderMap) {
     }
 }
 
+/// Says how the caller's limits stand. The upstream's own words under the standard names are worth more: they are left.
+fn tell_of_limits(response: &mut ResponseHeader, held: &Held) -> Result<()> {
+    if held.standings.is_empty() {
+        return Ok(());
+    }
+    let upstreams_own = response.headers.keys().any(|name| name.as_str().starts_with("x-ratelimit-"));
+    for (name, value) in standing_headers(held) {
+        if !upstreams_own || name.starts_with("x-ratelimit-api_key-") {
+            response.insert_header(name, value)?;
+        }
+    }
+    Ok(())
+}
+
 /// Rewrites the upstream's answer for the client.
 pub(super) fn response(request: &RequestHeader, response: &mut ResponseHeader, ctx: &mut RequestCtx) -> Result<()> {
     let mut removed: SmallVec<[HeaderName; 8]> = SmallVec::new();
@@ -116,6 +131,9 @@ pub(super) fn response(request: &RequestHeader, response: &mut ResponseHeader, c
     }
     ctx.record.answered(response.status.as_u16());
     response.insert_header(CALL_ID, ctx.record.call_id())?;
+    if let Some(admission) = &ctx.admission {
+        tell_of_limits(response, &admission.held)?;
+    }
     // Pingora chunks what has no length, but HTTP/1.0 knows no chunks: there the connection's end ends the body.
     if request.version == Version::HTTP_10 {
         response.remove_header(&header::TRANSFER_ENCODING);

@@ -38,6 +38,7 @@ use load::Served;
 use respond::Answer;
 
 use crate::admit::{self, Head, Step};
+use crate::clock::Moment;
 use crate::downstream::{Lease, Vitals};
 use crate::rejection::Rejection;
 use crate::resolve::Resolver;
@@ -131,6 +132,7 @@ impl ProxyHttp for EdgeProxy {
             target: header.raw_path(),
             headers: &header.headers,
             version: header.version,
+            now: Moment::now(),
         };
         // Whoever asks how the process is must hear it above all when it is busy.
         if self.load.is_over() && admit::probe(&ctx.snapshot, head.target).is_none() {

@@ -30,7 +30,7 @@ const LINGER: Duration = Duration::from_secs(2);
 /// An answer of ours.
 pub(super) struct Answer {
     status: u16,
-    header: Option<(&'static str, String)>,
+    headers: Vec<(&'static str, String)>,
     body: Bytes,
 }
 
@@ -38,13 +38,13 @@ impl Answer {
     /// The answer that says `rejection`.
     pub(super) fn refusing(rejection: &Rejection, ctx: &RequestCtx) -> Self {
         let body = rejection.body(ctx.dialect, ctx.record.call_id());
-        Self { status: rejection.status(), header: rejection.header(), body: Bytes::from(body) }
+        Self { status: rejection.status(), headers: rejection.headers(), body: Bytes::from(body) }
     }
 
     /// The answer to a question after our health.
     pub(super) fn telling(probe: Probe, draining: bool) -> Self {
         let (status, body) = probe.answer(draining);
-        Self { status, header: None, body: Bytes::from_static(body.as_bytes()) }
+        Self { status, headers: Vec::new(), body: Bytes::from_static(body.as_bytes()) }
     }
 }
 
@@ -118,7 +118,7 @@ async fn write(session: &mut Session, ctx: &mut RequestCtx, answer: Answer) -> R
     header.insert_header("Content-Type", "application/json")?;
     header.insert_header("Content-Length", answer.body.len())?;
     header.insert_header(CALL_ID, ctx.record.call_id())?;
-    if let Some((name, value)) = answer.header {
+    for (name, value) in answer.headers {
         header.insert_header(name, value)?;
     }
     ctx.record.answered(answer.status);

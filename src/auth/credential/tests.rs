@@ -13,7 +13,7 @@ fn ask(places: &KeyPlaces, lines: &[(&'static str, &str)], path: &str, query: &s
         headers.append(*name, HeaderValue::from_str(value).expect("value"));
     }
     let keyring = Keyring::new(Some(Secret::new("sk-master-0123456789")));
-    places.authenticate(&headers, path.as_bytes(), Some(query.as_bytes()), &keyring, false)
+    places.authenticate(&headers, path.as_bytes(), Some(query.as_bytes()), &keyring, false, 0)
 }
 
 fn basic_line(user: &str, password: &str) -> String {

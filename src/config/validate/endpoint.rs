@@ -5,7 +5,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Defaults, seconds};
+use super::{Defaults, quota, seconds};
 use crate::config::env::{Environ, Expanded, expand_variables, names_variable};
 use crate::config::error::{Report, Site};
 use crate::config::fields::{ENTRY, ENTRY_OWN};
@@ -59,10 +59,21 @@ pub(super) fn read(
         user_key_header,
         retry_non_idempotent: own_flag("retry_non_idempotent", report).unwrap_or(defaults.retry_non_idempotent),
         allow_metadata: own_flag("allow_metadata", report).unwrap_or(defaults.allow_metadata),
+        model_from: either(&section, own.as_ref()).find_map(|section| section.text("model_from", report)),
+        requests: either(&section, own.as_ref()).find_map(|section| quota(section, "rpm_limit", report)),
+        parallel: either(&section, own.as_ref()).find_map(|section| quota(section, "max_parallel_requests", report)),
         site: section.site().clone(),
         path,
         target,
     })
+}
+
+/// An own option stands in the entry or in its `tollgate`.
+fn either<'s, 'n>(
+    section: &'s Section<'n>,
+    own: Option<&'s Section<'n>>,
+) -> impl Iterator<Item = &'s Section<'n>> + use<'s, 'n> {
+    std::iter::once(section).chain(own)
 }
 
 fn required(section: &Section<'_>, key: &str, doc: &str, report: &mut Report) -> Option<(String, Site)> {

@@ -1,0 +1,98 @@
+//! Time as values.
+//!
+//! The law: who decides by time is told the time, so that windows, waits and ends are tested without waiting. The one reading
+//! that goes on only forward is for windows; the other, of the calendar, is for what a person has written down.
+
+use std::sync::LazyLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// A moment, by both clocks, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Since the process first asked; it never goes back.
+    pub steady: u64,
+    /// Since 1970, UTC.
+    pub calendar: u64,
+}
+
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+impl Moment {
+    /// Now.
+    pub fn now() -> Self {
+        let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            steady: millis(EPOCH.elapsed()),
+            calendar: millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
+        }
+    }
+}
+
+/// Milliseconds since 1970 of a time of RFC 3339; none: it is no such time.
+pub fn parse_rfc3339(text: &str) -> Option<u64> {
+    let (date, time) = text.split_once(['T', 't', ' '])?;
+    let mut parts = date.split('-').map(|part| part.parse::<i64>().ok());
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    let (clock, offset) = time.split_at(time.find(['Z', 'z', '+', '-'])?);
+    let mut clock = clock.splitn(3, ':');
+    let (hour, minute): (i64, i64) = (clock.next()?.parse().ok()?, clock.next()?.parse().ok()?);
+    let seconds: f64 = clock.next()?.parse().ok()?;
+    let fits = (1970..10_000).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=31).contains(&day)
+        && (0..24).contains(&hour)
+        && (0..60).contains(&minute)
+        && (0.0..61.0).contains(&seconds)
+        && parts.next().is_none();
+    if !fits {
+        return None;
+    }
+    let minutes = days(year, month, day) * 1440 + hour * 60 + minute - offset_minutes(offset)?;
+    u64::try_from(minutes * 60_000).ok().map(|whole| whole + (seconds * 1000.0) as u64)
+}
+
+fn offset_minutes(text: &str) -> Option<i64> {
+    if text.eq_ignore_ascii_case("z") {
+        return Some(0);
+    }
+    let sign = if text.starts_with('-') { -1 } else { 1 };
+    let (hours, minutes) = text.get(1..)?.split_once(':')?;
+    let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
+    ((0..24).contains(&hours) && (0..60).contains(&minutes)).then_some(sign * (hours * 60 + minutes))
+}
+
+/// Days since 1970 (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil).
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year - era * 400;
+    let month_index = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (month_index * 153 + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read() {
+        for (text, expected) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2000-02-29T12:17:25Z", Some(951_826_645_000)),
+            ("2026-11-23T00:00:00.250Z", Some(1_795_392_000_250)),
+            ("2026-11-23T01:00:00+01:00", Some(1_795_392_000_000)),
+            ("2026-11-22 23:30:00-00:30", Some(1_795_392_000_000)),
+            ("2026-11-23", None),
+            ("2026-11-23T00:00:00", None),
+            ("2026-13-23T00:00:00Z", None),
+            ("2026-11-23T25:00:00Z", None),
+            ("1969-12-31T00:00:00Z", None),
+            ("99999999999999999-11-23T00:00:00Z", None),
+            ("soon", None),
+        ] {
+            assert_eq!(parse_rfc3339(text), expected, "{text}");
+        }
+    }
+}

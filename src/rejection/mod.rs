@@ -1,0 +1,261 @@
+//! Every way in which Tollgate itself says no.
+//!
+//! The law: a rejection carries facts, never bytes; it names no upstream host, no file, no key and no digest. One renderer
+//! turns it into an answer in the dialect of the route.
+//!
+//! `message` has the sentences, `dialect` the shapes, `limited` what a 429 says about when to come again.
+
+mod dialect;
+mod limited;
+mod message;
+
+pub use dialect::Dialect;
+pub use limited::standing_headers;
+
+use crate::auth::AuthFault;
+use crate::framing::Fault;
+use crate::limit::{Exceeded, Kind};
+use crate::route::PathError;
+
+/// Whose fault it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The client's.
+    Caller,
+    /// Tollgate's own.
+    Gateway,
+    /// A rule of the config.
+    Policy,
+    /// The upstream's.
+    Upstream,
+}
+
+impl Blame {
+    /// The word that logs use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Gateway => "gateway",
+            Self::Policy => "policy",
+            Self::Upstream => "upstream",
+        }
+    }
+}
+
+/// Why a request gets no answer from its upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// No key, or not one that opens the route.
+    Auth {
+        /// Why.
+        fault: AuthFault,
+        /// Where the route looks for a key, in words.
+        places: String,
+    },
+    /// The request's framing or body is broken.
+    BadBody,
+    /// Its head or its framing could be read in two ways, or in none.
+    BadFrame(Fault),
+    /// The path is refused.
+    BadPath(PathError),
+    /// The client stopped sending its body.
+    BodyTimeout,
+    /// The body is larger than the limit, in bytes.
+    BodyTooLarge(u64),
+    /// The key may not do this.
+    Denied(Denied),
+    /// The client expects something else than `100-continue`.
+    Expectation,
+    /// An HTTP/2 client sent more control frames than it may.
+    Flood,
+    /// The head of a request did not become whole in time, or a handshake did not.
+    HeadTimeout,
+    /// Something of ours failed.
+    Internal,
+    /// The path holds a Tollgate key, which would leave with it.
+    KeyInPath,
+    /// A limit is used up.
+    Limited(Exceeded),
+    /// The request has passed this proxy before.
+    Loop,
+    /// The route does not serve the method; these it serves.
+    MethodNotAllowed(Vec<String>),
+    /// No route serves the path.
+    NoRoute {
+        /// The method.
+        method: String,
+        /// The canonical path.
+        path: String,
+        /// The path of the file that is most like it.
+        nearest: Option<String>,
+    },
+    /// The path belongs to Tollgate itself, and nothing answers there yet.
+    Reserved {
+        /// The method.
+        method: String,
+        /// The canonical path.
+        path: String,
+    },
+    /// The PROXY protocol was expected, and was not spoken or not by who may.
+    NotAnnounced,
+    /// No TLS could be agreed on.
+    NoTls,
+    /// The process can carry no more.
+    Overloaded,
+    /// The route leads to something that is not served yet.
+    NotServedYet(&'static str),
+    /// Too many connections are held.
+    TooManyConnections {
+        /// In all, or from one address.
+        all: bool,
+    },
+    /// Too many requests are in flight.
+    TooManyInFlight,
+    /// The upstream could not be reached, or broke the protocol.
+    UpstreamFailed(UpstreamFault),
+    /// The upstream did not connect or answer in time.
+    UpstreamTimeout,
+    /// The client asked for another protocol.
+    Upgrade,
+}
+
+/// What a key may not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// Use routes: it is for the key API alone.
+    KeyType,
+    /// Use the model.
+    Model,
+    /// Use this route, whose model cannot be known before it is forwarded.
+    ModelUnknown,
+    /// Use the route.
+    Route,
+    /// Anything: its team is blocked.
+    TeamBlocked,
+    /// Anything: its team is gone.
+    TeamGone,
+}
+
+impl Denied {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::KeyType => "denied_key_type",
+            Self::Model => "denied_model",
+            Self::ModelUnknown => "denied_model_unknown",
+            Self::Route => "denied_route",
+            Self::TeamBlocked | Self::TeamGone => "denied_team",
+        }
+    }
+}
+
+/// What was wrong with the upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamFault {
+    /// No connection.
+    Connect,
+    /// Its name has no address, or one that may not be dialled.
+    Resolve,
+    /// Its answer is not HTTP, or ended early.
+    Protocol,
+    /// Its certificate or handshake.
+    Tls,
+}
+
+impl Rejection {
+    /// The status of the answer.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::BadFrame(fault) => fault.status(),
+            Self::BadBody | Self::BadPath(_) | Self::KeyInPath | Self::NotAnnounced | Self::NoTls | Self::Upgrade => {
+                400
+            }
+            Self::Auth { .. } => 401,
+            Self::Denied(_) => 403,
+            Self::NoRoute { .. } | Self::Reserved { .. } => 404,
+            Self::MethodNotAllowed(_) => 405,
+            Self::BodyTimeout | Self::HeadTimeout => 408,
+            Self::BodyTooLarge(_) => 413,
+            Self::Expectation => 417,
+            Self::Flood | Self::Limited(_) | Self::TooManyInFlight => 429,
+            Self::Internal => 500,
+            Self::NotServedYet(_) => 501,
+            Self::UpstreamFailed(_) => 502,
+            Self::Overloaded | Self::TooManyConnections { .. } => 503,
+            Self::UpstreamTimeout => 504,
+            Self::Loop => 508,
+        }
+    }
+
+    /// A word for logs, from a closed list.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Auth { fault: AuthFault::Blocked, .. } => "blocked_key",
+            Self::Auth { fault: AuthFault::Expired, .. } => "expired_key",
+            Self::Auth { fault: AuthFault::Missing, .. } => "no_key",
+            Self::Auth { fault: AuthFault::Repeated, .. } => "repeated_key",
+            Self::Auth { fault: AuthFault::TwoKeys, .. } => "two_keys",
+            Self::Auth { fault: AuthFault::Unknown, .. } => "unknown_key",
+            Self::Denied(denied) => denied.reason(),
+            Self::Limited(Exceeded { kind: Kind::Requests, .. }) => "limited_requests",
+            Self::Limited(Exceeded { kind: Kind::Parallel, .. }) => "limited_parallel",
+            Self::BadBody => "bad_body",
+            Self::BadFrame(fault) => match fault.status() {
+                414 => "target_too_long",
+                431 => "head_too_large",
+                501 => "coding_not_served",
+                505 => "version_not_served",
+                _ => "bad_frame",
+            },
+            Self::BadPath(_) => "bad_path",
+            Self::BodyTimeout => "body_timeout",
+            Self::BodyTooLarge(_) => "body_too_large",
+            Self::Expectation => "expectation",
+            Self::Flood => "flood",
+            Self::HeadTimeout => "head_timeout",
+            Self::Internal => "internal",
+            Self::KeyInPath => "key_in_path",
+            Self::Loop => "loop",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::NoRoute { .. } => "no_route",
+            Self::NotAnnounced => "not_announced",
+            Self::NoTls => "no_tls",
+            Self::Reserved { .. } => "reserved",
+            Self::NotServedYet(_) => "not_served_yet",
+            Self::Overloaded => "overloaded",
+            Self::TooManyConnections { all: true } => "too_many_connections",
+            Self::TooManyConnections { all: false } => "too_many_from_address",
+            Self::TooManyInFlight => "too_many_in_flight",
+            Self::UpstreamFailed(UpstreamFault::Connect) => "upstream_connect",
+            Self::UpstreamFailed(UpstreamFault::Resolve) => "upstream_resolve",
+            Self::UpstreamFailed(UpstreamFault::Protocol) => "upstream_protocol",
+            Self::UpstreamFailed(UpstreamFault::Tls) => "upstream_tls",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::Upgrade => "upgrade",
+        }
+    }
+
+    /// Whose fault it was.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Denied(_) | Self::Limited(_) | Self::TooManyConnections { .. } | Self::TooManyInFlight => {
+                Blame::Policy
+            }
+            Self::Internal | Self::NotServedYet(_) | Self::Overloaded => Blame::Gateway,
+            Self::UpstreamFailed(_) | Self::UpstreamTimeout => Blame::Upstream,
+            _ => Blame::Caller,
+        }
+    }
+
+    /// The headers that the answer must have, besides those of every answer.
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Auth { .. } => vec![("WWW-Authenticate", "Bearer realm=\"tollgate\"".into())],
+            Self::Limited(exceeded) => limited::headers(exceeded),
+            Self::MethodNotAllowed(methods) => vec![("Allow", methods.join(", "))],
+            Self::Overloaded | Self::TooManyConnections { .. } | Self::TooManyInFlight => {
+                vec![("Retry-After", "1".into())]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
