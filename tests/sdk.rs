@@ -4,12 +4,14 @@
 //! The configs are the specification's, restated: the same keys, paths, targets and values. `tollgate.resolve` and
 //! `tollgate.ca_file` lead the providers' names to the fakes. `make venv` installs the SDKs.
 
+#[allow(dead_code, reason = "shared with tests/tls.rs")]
 #[path = "sdk/authority.rs"]
 mod authority;
 #[path = "sdk/call.rs"]
 mod call;
 #[path = "sdk/http1.rs"]
 mod http1;
+#[allow(dead_code, reason = "shared with tests/tls.rs")]
 #[path = "sdk/origin.rs"]
 mod origin;
 #[path = "sdk/process.rs"]

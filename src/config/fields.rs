@@ -187,27 +187,52 @@ pub const ENTRY: Shape = Shape {
         honoured("custom_auth_parser", Kind::Text, "`langfuse`: the public half of Basic credentials is the key"),
         honoured("retry_non_idempotent", Kind::Bool, "true: POST is repeated too when a pooled connection was stale"),
         honoured("allow_metadata", Kind::Bool, "true: the target may be a link-local metadata address"),
+        honoured("tls", Kind::Map, "how this upstream is spoken to: its authority, a client certificate, its name"),
         honoured("tollgate", Kind::Map, "the keys that LiteLLM has no word for, apart"),
         harmless("is_from_config", "read-only in LiteLLM"),
         protective("guardrails", "guardrails are not run"),
     ],
 };
 
-/// Keys that have a meaning one day, by their mapping, so that they answer "not yet" and not "unknown".
-pub const LATER: &[(&str, &str)] = &[
-    (ENTRY.path, "targets"),
-    (ENTRY.path, "websocket"),
-    (ENTRY.path, "heartbeat"),
-    (ENTRY.path, "queue"),
-    (ENTRY.path, "shadow"),
-    (ENTRY.path, "tls"),
-    (ENTRY.path, "model_from"),
-    (ENTRY.path, "usage"),
-    (TOLLGATE.path, "keys"),
-    (TOLLGATE.path, "admin_listen"),
-    (TOLLGATE.path, "store"),
-    (TOLLGATE.path, "adapters"),
-    (TOLLGATE.path, "watch"),
+/// Keys of an entry that have a meaning one day, so that they answer "not yet" and not "unknown": plain in the entry, and in
+/// its `tollgate`.
+const ENTRY_LATER: &[&str] = &[
+    "adapter",
+    "balance",
+    "budget",
+    "cache",
+    "circuit_breaker",
+    "dialect",
+    "fallbacks",
+    "health_check",
+    "hedge",
+    "heartbeat",
+    "limits",
+    "max_parallel_requests",
+    "model_from",
+    "queue",
+    "retries",
+    "rpm_limit",
+    "shadow",
+    "targets",
+    "tpm_limit",
+    "usage",
+    "websocket",
+];
+
+/// The same of `tollgate`.
+const TOLLGATE_LATER: &[&str] = &[
+    "adapters",
+    "admin_listen",
+    "allowed_ips",
+    "keys",
+    "metrics",
+    "prices",
+    "queue",
+    "reload",
+    "store",
+    "tracing",
+    "watch",
 ];
 
 /// `tollgate` inside an entry.
@@ -217,6 +242,20 @@ pub const ENTRY_OWN: Shape = Shape {
     fields: &[
         honoured("retry_non_idempotent", Kind::Bool, "true: POST is repeated too when a pooled connection was stale"),
         honoured("allow_metadata", Kind::Bool, "true: the target may be a link-local metadata address"),
+        honoured("tls", Kind::Map, "how this upstream is spoken to: its authority, a client certificate, its name"),
+    ],
+};
+
+/// `tls` of an entry, plain or in its `tollgate`.
+pub const ENTRY_TLS: Shape = Shape {
+    path: "general_settings.pass_through_endpoints[].tls",
+    closed: true,
+    fields: &[
+        honoured("ca", Kind::Text, "PEM file of the certificates trusted here, in place of the system's and ca_file"),
+        honoured("cert", Kind::Text, "PEM file of the client certificate, the chain after it"),
+        honoured("key", Kind::Text, "PEM file of the client certificate's private key"),
+        honoured("sni", Kind::Text, "the name asked for and verified, in place of the target's host"),
+        honoured("verify", Kind::Bool, "false: the upstream's certificate is not looked at; a warning says so"),
     ],
 };
 
@@ -322,6 +361,7 @@ pub const SHAPES: &[Shape] = &[
     GENERAL,
     ENTRY,
     ENTRY_OWN,
+    ENTRY_TLS,
     TOLLGATE,
     LISTEN,
     LISTEN_TLS,
@@ -339,6 +379,16 @@ impl Shape {
     /// The field `name`.
     pub fn field(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// Whether `name` will have a meaning here one day.
+    pub fn is_later(&self, name: &str) -> bool {
+        let later = match self.path {
+            path if path == ENTRY.path || path == ENTRY_OWN.path => ENTRY_LATER,
+            path if path == TOLLGATE.path => TOLLGATE_LATER,
+            _ => &[],
+        };
+        later.contains(&name)
     }
 
     /// The known key that `name` was most likely meant to be.

@@ -20,6 +20,7 @@ mod edge;
 mod endpoint;
 mod listen;
 mod network;
+mod tls;
 
 /// LiteLLM's default silence, in seconds.
 const DEFAULT_SILENCE: f64 = 600.0;

@@ -5,7 +5,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Defaults, seconds};
+use super::{Defaults, seconds, tls};
 use crate::config::env::{Environ, Expanded, expand_variables, names_variable};
 use crate::config::error::{Report, Site};
 use crate::config::fields::{ENTRY, ENTRY_OWN};
@@ -59,6 +59,7 @@ pub(super) fn read(
         user_key_header,
         retry_non_idempotent: own_flag("retry_non_idempotent", report).unwrap_or(defaults.retry_non_idempotent),
         allow_metadata: own_flag("allow_metadata", report).unwrap_or(defaults.allow_metadata),
+        tls: tls::read(&section, own.as_ref(), environ, report),
         site: section.site().clone(),
         path,
         target,
