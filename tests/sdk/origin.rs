@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio_rustls::LazyConfigAcceptor;
@@ -103,6 +103,15 @@ struct Log {
 impl Origin {
     /// Starts one.
     pub fn start(config: Arc<ServerConfig>, respond: Respond) -> Self {
+        Self::listen(Some(config), respond)
+    }
+
+    /// Starts one that speaks HTTP/1.1 without TLS.
+    pub fn plain(respond: Respond) -> Self {
+        Self::listen(None, respond)
+    }
+
+    fn listen(config: Option<Arc<ServerConfig>>, respond: Respond) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
@@ -113,7 +122,12 @@ impl Origin {
             while let Ok((stream, _)) = listener.accept().await {
                 let (config, log) = (config.clone(), shared.clone());
                 // A connection that breaks shows in what is missing from the log.
-                tokio::spawn(async move { serve(stream, config, &log, respond).await });
+                tokio::spawn(async move {
+                    match config {
+                        Some(config) => serve(stream, config, &log, respond).await,
+                        None => serve_http1(stream, Link::default(), None, None, &log, respond).await,
+                    }
+                });
             }
         });
         Self { address, log, runtime: Some(runtime) }
@@ -190,7 +204,7 @@ async fn serve(
 }
 
 async fn serve_http1(
-    mut stream: TlsStream<TcpStream>,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     link: Link,
     sni: Option<String>,
     alpn: Option<String>,
@@ -221,7 +235,7 @@ async fn serve_http1(
     }
 }
 
-async fn write_http1(stream: &mut TlsStream<TcpStream>, answer: Answer) -> Result<(), Broken> {
+async fn write_http1(stream: &mut (impl AsyncWrite + Unpin), answer: Answer) -> Result<(), Broken> {
     let Answer { status, content_type, pieces } = answer;
     let reason = StatusCode::from_u16(status)?.canonical_reason().unwrap_or_default();
     let framing = match &pieces[..] {
