@@ -5,6 +5,7 @@ PORT ?= 4000## where `make run` listens; 0: the system picks
 CARGO ?= cargo## the cargo to build with
 PYTHON ?= python3## the Python whose virtual environments hold the SDKs of the tests
 CARGO_TARGET_DIR ?= target## where cargo puts what it builds
+FUZZ_SECONDS ?= 60## how long `make fuzz` gives each target
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -14,6 +15,7 @@ SHELL := bash
 
 RELEASE := $(CARGO_TARGET_DIR)/release
 SDKS := target/venv
+TOOLS := target/tools
 
 .PHONY: help
 help: ## print this
@@ -49,6 +51,17 @@ test: ## run every test, the clients' own SDKs included
 soak: ## run the black-box tests with their full sizes: eight gigabytes each way
 	TOLLGATE_TEST_LARGE_MB=8192 $(CARGO) test --locked --test blackbox
 
+.PHONY: fuzz
+fuzz: ## let cargo-fuzz look for inputs that break an invariant; `make test` replays those in fuzz/corpus
+	@PATH='$(TOOLS)/bin':$$PATH; export RUSTC_BOOTSTRAP=1; \
+	command -v cargo-fuzz >/dev/null || $(CARGO) install --debug --locked --root '$(TOOLS)' cargo-fuzz; \
+	$(CARGO) fuzz build --dev --sanitizer none; \
+	for driver in fuzz/fuzz_targets/*.rs; do \
+		target=$$(basename "$$driver" .rs); \
+		echo "fuzz $$target for $(FUZZ_SECONDS) s"; \
+		$(CARGO) fuzz run --dev --sanitizer none "$$target" -- -max_total_time=$(FUZZ_SECONDS) -max_len=600 -verbosity=0; \
+	done
+
 .PHONY: venv
 venv: $(SDKS)/sdk.stamp $(SDKS)/langfuse2.stamp ## install the SDKs that the tests drive, again when their list changes
 
@@ -75,14 +88,14 @@ check-conf: build ## let Tollgate check every configuration shipped in conf/
 	@export UPSTREAM_PORT=4010 UPSTREAM_SECRET=an-example; \
 	if [[ -f conf/example.env ]]; then set -a; . conf/example.env; set +a; fi; \
 	failed=0; \
-	for file in conf/*.yaml; do \
+	for file in conf/*.yaml conf/providers/*.yaml; do \
 		echo "check $$file"; \
 		$(RELEASE)/tollgate check --config "$$file" || failed=1; \
 	done; \
 	exit $$failed
 
 .PHONY: readme
-readme: build ## run every sh block of README.md and conf/*.md
+readme: build ## run every sh block of README.md and of docs/ and conf/
 	@BIN_DIR='$(RELEASE)' scripts/readme.sh
 
 .PHONY: bench

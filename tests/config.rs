@@ -20,6 +20,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("SPACED_VAR", "two canary words"),
     ("UP_HOST", "up.test"),
     ("UP_PORT", "8443"),
+    ("QUERY_URL", "https://up.test/x?token=canary"),
     ("COHERE_API_KEY", "cohere-canary"),
     ("LANGFUSE_DEV_PUBLIC_KEY", "pk-lf-canary"),
     ("LANGFUSE_DEV_SK_KEY", "sk-lf-canary"),
@@ -188,8 +189,10 @@ fn valid_files_are_accepted_with_these_warnings() {
 #[test]
 fn shipped_configs_are_clean() {
     let folder = root().join("conf");
-    let names = yaml_files(&folder);
-    assert!(!names.is_empty());
+    let providers = yaml_files(&folder.join("providers"));
+    assert!(providers.len() >= 7, "{providers:?}");
+    let mut names = yaml_files(&folder);
+    names.extend(providers.into_iter().map(|name| format!("providers/{name}")));
     let example = std::fs::read_to_string(folder.join("example.env")).unwrap_or_default();
     let mut variables = vec![("UPSTREAM_PORT", "4010"), ("UPSTREAM_SECRET", "sample")];
     for line in example.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
