@@ -375,6 +375,33 @@ fn hostile_files_are_refused() {
 }
 
 #[test]
+fn proxies_of_the_environment_are_named_and_never_shown() {
+    const VALUE: &str = "http://user:canary@proxy.test:3128";
+    let scratch = Scratch::new("proxies");
+    let text = "general_settings: {pass_through_endpoints: [{path: /a, target: 'https://up.test/a'}]}\n";
+    std::fs::write(scratch.0.join("t.yaml"), text).expect("written");
+    for names in [
+        &["HTTPS_PROXY"][..],
+        &["https_proxy"],
+        &["HTTP_PROXY"],
+        &["http_proxy"],
+        &["ALL_PROXY"],
+        &["all_proxy"],
+        &["HTTPS_PROXY", "http_proxy"],
+    ] {
+        let variables: Vec<_> = names.iter().map(|name| (*name, VALUE)).collect();
+        let outcome = check(&scratch.0, "t.yaml", &variables);
+        let warnings = outcome.lines("warning: ");
+        assert_eq!((outcome.code, warnings.len()), (Some(0), 1), "{}", outcome.stderr);
+        assert!(names.iter().all(|name| warnings[0].contains(&format!("`{name}`"))), "{}", outcome.stderr);
+        assert!(warnings[0].contains("not honoured") && !outcome.stderr.contains("proxy.test"), "{}", outcome.stderr);
+    }
+    for silent in [("NO_PROXY", "up.test"), ("HTTPS_PROXY", ""), ("PROXY", VALUE)] {
+        assert_eq!(check(&scratch.0, "t.yaml", &[silent]).stderr, "", "{silent:?}");
+    }
+}
+
+#[test]
 fn a_config_that_is_no_file_is_refused() {
     let scratch = Scratch::new("no-file");
     std::fs::create_dir_all(scratch.0.join("folder.yaml")).expect("created");

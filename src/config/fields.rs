@@ -423,6 +423,17 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_later_is_not_there_already() {
+        for shape in SHAPES {
+            let doubled: Vec<_> = shape.fields.iter().filter(|field| shape.is_later(field.name)).collect();
+            assert!(doubled.is_empty(), "{}: {doubled:?}", shape.path);
+        }
+        for name in ["targets", "websocket", "heartbeat", "queue", "shadow"] {
+            assert!(ENTRY.is_later(name) && ENTRY_OWN.is_later(name), "{name}");
+        }
+    }
+
+    #[test]
     fn typing_slips_find_the_key_that_was_meant() {
         for (typed, meant) in [
             ("include_subpaths", Some("include_subpath")),

@@ -106,6 +106,7 @@ pub fn config(
             "add general_settings.pass_through_endpoints",
         );
     }
+    network::proxies(top.site(), &environ, report);
     unique_ids(&endpoints, report);
     guard_open_routes(&endpoints, &listen, key_meant, report);
     Some(Config {
