@@ -98,6 +98,14 @@ check-conf: build ## let Tollgate check every configuration shipped in conf/
 readme: build ## run every sh block of README.md and of docs/ and conf/
 	@BIN_DIR='$(RELEASE)' scripts/readme.sh
 
+.PHONY: container-lint
+container-lint: $(SDKS)/sdk.stamp ## check the rules of Dockerfile, .dockerignore and compose.yaml
+	@$(SDKS)/sdk/bin/python -B scripts/container_lint.py
+
+.PHONY: image-test
+image-test: build ## run the image's last stage without an engine: PID 1, read-only root, health check, SIGTERM
+	@BIN_DIR='$(RELEASE)' $(PYTHON) -B scripts/image.py
+
 .PHONY: bench
 bench: ## measure against bare Pingora and nginx; fails over the limits
 	@scripts/setup.sh bench
@@ -106,7 +114,7 @@ bench: ## measure against bare Pingora and nginx; fails over the limits
 	$(CARGO) bench --locked --bench pass_through
 
 .PHONY: ci
-ci: setup lint test doc build check-conf readme ## everything that must hold before a change is taken
+ci: setup lint test doc build check-conf readme container-lint image-test ## everything that must hold before a change is taken
 
 .PHONY: clean
 clean: ## remove everything built

@@ -15,6 +15,7 @@ mod hostile;
 mod http2;
 mod listeners;
 mod names;
+mod probe;
 mod retries;
 mod routes;
 mod running;
