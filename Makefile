@@ -1,6 +1,7 @@
 # The only door, for people and for CI. `make` alone prints what there is.
 
 # No space before `##`: it would become part of the value.
+ADVISORY_DB ?=## a folder with RustSec's advisories for `make audit`; empty: they are fetched
 PORT ?= 4000## where `make run` listens; 0: the system picks
 CARGO ?= cargo## the cargo to build with
 PYTHON ?= python3## the Python whose virtual environments hold the SDKs of the tests
@@ -20,7 +21,7 @@ TOOLS := target/tools
 .PHONY: help
 help: ## print this
 	@printf 'Targets:\n'
-	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-11s %s\n", $$1, $$2 }'
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-14s %s\n", $$1, $$2 }'
 	@printf '\nVariables, as in `make run PORT=4001`:\n'
 	@sed -nE 's/^([A-Z_]+) \?= ?([^#]*)## (.*)/\1|\2|\3/p' Makefile | \
 		awk -F'|' '{ printf "  %-17s %s (default: %s)\n", $$1, $$3, $$2 }'
@@ -105,6 +106,16 @@ container-lint: $(SDKS)/sdk.stamp ## check the rules of Dockerfile, .dockerignor
 .PHONY: image-test
 image-test: build ## run the image's last stage without an engine: PID 1, read-only root, health check, SIGTERM
 	@BIN_DIR='$(RELEASE)' $(PYTHON) -B scripts/image.py
+
+.PHONY: audit
+audit: $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-audit ## check licences, sources, banned crates, advisories; not in ci: the first run builds its tools for minutes
+	$(TOOLS)/bin/cargo-deny --offline --locked check bans licenses sources
+	$(TOOLS)/bin/cargo-audit audit --deny warnings $(if $(ADVISORY_DB),--db '$(ADVISORY_DB)' --no-fetch --stale) \
+		$$(sed -nE 's/^.* id = "(RUSTSEC-[0-9-]+)".*/--ignore \1/p' deny.toml)
+
+$(TOOLS)/bin/cargo-%:
+	@echo "Building cargo-$*, which make audit runs: a few minutes"
+	$(CARGO) install --debug --locked --root '$(TOOLS)' cargo-$*
 
 .PHONY: bench
 bench: ## measure against bare Pingora and nginx; fails over the limits

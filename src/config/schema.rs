@@ -6,8 +6,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::config::fields::{
-    DNS, ENTRY, ENTRY_OWN, ENTRY_TLS, Field, GENERAL, Kind, LIMITS, LISTEN, LISTEN_TLS, LITELLM, MODEL, MODEL_INFO, MODEL_PARAMS,
-    ROUTER, Shape, Standing, TIMEOUTS, TOLLGATE, TOP,
+    DNS, ENTRY, ENTRY_OWN, ENTRY_TLS, Field, GENERAL, Kind, LIMITS, LISTEN, LISTEN_TLS, LITELLM, MODEL, MODEL_INFO,
+    MODEL_PARAMS, ROUTER, Shape, Standing, TIMEOUTS, TOLLGATE, TOP,
 };
 
 /// Where the schema says it lives.
