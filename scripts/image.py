@@ -3,7 +3,7 @@
 The base image is stood for by the libraries that the binary needs; what the first stage builds, by the binary in BIN_DIR
 (target/release). Then, in namespaces of its own (processes, mounts, network), on a root that is read-only, as the image's
 user and with no-new-privileges, ENTRYPOINT is started as PID 1, HEALTHCHECK is run beside it, and SIGTERM must end it with
-0. What this machine cannot do is said, and fails unless IMAGE_TEST_PARTIAL=1.
+0. What this machine cannot do is said; with IMAGE_TEST_STRICT=1 it is a failure.
 """
 
 import ctypes
