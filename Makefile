@@ -59,8 +59,10 @@ fuzz: ## let cargo-fuzz look for inputs that break an invariant; `make test` rep
 	$(CARGO) fuzz build --dev --sanitizer none; \
 	for driver in fuzz/fuzz_targets/*.rs; do \
 		target=$$(basename "$$driver" .rs); \
-		echo "fuzz $$target for $(FUZZ_SECONDS) s"; \
-		$(CARGO) fuzz run --dev --sanitizer none "$$target" -- -max_total_time=$(FUZZ_SECONDS) -max_len=600 -verbosity=0; \
+		echo "fuzz $$target for $(FUZZ_SECONDS) s; what is new goes to fuzz/target/found/$$target"; \
+		mkdir -p "fuzz/target/found/$$target"; \
+		$(CARGO) fuzz run --dev --sanitizer none "$$target" "fuzz/target/found/$$target" "fuzz/corpus/$$target" -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=600 -verbosity=0; \
 	done
 
 .PHONY: venv
