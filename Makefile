@@ -1,10 +1,12 @@
 # The only door, for people and for CI. `make` alone prints what there is.
 
 # No space before `##`: it would become part of the value.
+ADVISORY_DB ?=## a folder with RustSec's advisories for `make audit`; empty: they are fetched
 PORT ?= 4000## where `make run` listens; 0: the system picks
 CARGO ?= cargo## the cargo to build with
 PYTHON ?= python3## the Python whose virtual environments hold the SDKs of the tests
 CARGO_TARGET_DIR ?= target## where cargo puts what it builds
+FUZZ_SECONDS ?= 60## how long `make fuzz` gives each target
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -14,11 +16,12 @@ SHELL := bash
 
 RELEASE := $(CARGO_TARGET_DIR)/release
 SDKS := target/venv
+TOOLS := target/tools
 
 .PHONY: help
 help: ## print this
 	@printf 'Targets:\n'
-	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-11s %s\n", $$1, $$2 }'
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-14s %s\n", $$1, $$2 }'
 	@printf '\nVariables, as in `make run PORT=4001`:\n'
 	@sed -nE 's/^([A-Z_]+) \?= ?([^#]*)## (.*)/\1|\2|\3/p' Makefile | \
 		awk -F'|' '{ printf "  %-17s %s (default: %s)\n", $$1, $$3, $$2 }'
@@ -49,6 +52,19 @@ test: ## run every test, the clients' own SDKs included
 soak: ## run the black-box tests with their full sizes: eight gigabytes each way
 	TOLLGATE_TEST_LARGE_MB=8192 $(CARGO) test --locked --test blackbox
 
+.PHONY: fuzz
+fuzz: ## let cargo-fuzz look for inputs that break an invariant; `make test` replays those in fuzz/corpus
+	@PATH='$(TOOLS)/bin':$$PATH; export RUSTC_BOOTSTRAP=1; \
+	command -v cargo-fuzz >/dev/null || $(CARGO) install --debug --locked --root '$(TOOLS)' cargo-fuzz; \
+	$(CARGO) fuzz build --dev --sanitizer none; \
+	for driver in fuzz/fuzz_targets/*.rs; do \
+		target=$$(basename "$$driver" .rs); \
+		echo "fuzz $$target for $(FUZZ_SECONDS) s; what is new goes to fuzz/target/found/$$target"; \
+		mkdir -p "fuzz/target/found/$$target"; \
+		$(CARGO) fuzz run --dev --sanitizer none "$$target" "fuzz/target/found/$$target" "fuzz/corpus/$$target" -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=600 -verbosity=0; \
+	done
+
 .PHONY: venv
 venv: $(SDKS)/sdk.stamp $(SDKS)/langfuse2.stamp ## install the SDKs that the tests drive, again when their list changes
 
@@ -75,15 +91,33 @@ check-conf: build ## let Tollgate check every configuration shipped in conf/
 	@export UPSTREAM_PORT=4010 UPSTREAM_SECRET=an-example; \
 	if [[ -f conf/example.env ]]; then set -a; . conf/example.env; set +a; fi; \
 	failed=0; \
-	for file in conf/*.yaml; do \
+	for file in conf/*.yaml conf/providers/*.yaml; do \
 		echo "check $$file"; \
 		$(RELEASE)/tollgate check --config "$$file" || failed=1; \
 	done; \
 	exit $$failed
 
 .PHONY: readme
-readme: build ## run every sh block of README.md and conf/*.md
+readme: build ## run every sh block of README.md and of docs/ and conf/
 	@BIN_DIR='$(RELEASE)' scripts/readme.sh
+
+.PHONY: container-lint
+container-lint: $(SDKS)/sdk.stamp ## check the rules of Dockerfile, .dockerignore and compose.yaml
+	@$(SDKS)/sdk/bin/python -B scripts/container_lint.py
+
+.PHONY: image-test
+image-test: build ## run the image's last stage without an engine: PID 1, read-only root, health check, SIGTERM
+	@BIN_DIR='$(RELEASE)' $(PYTHON) -B scripts/image.py
+
+.PHONY: audit
+audit: $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-audit ## check licences, sources, banned crates, advisories; not in ci: the first run builds its tools for minutes
+	$(TOOLS)/bin/cargo-deny --offline --locked check bans licenses sources
+	$(TOOLS)/bin/cargo-audit audit --deny warnings $(if $(ADVISORY_DB),--db '$(ADVISORY_DB)' --no-fetch --stale) \
+		$$(sed -nE 's/^.* id = "(RUSTSEC-[0-9-]+)".*/--ignore \1/p' deny.toml)
+
+$(TOOLS)/bin/cargo-%:
+	@echo "Building cargo-$*, which make audit runs: a few minutes"
+	$(CARGO) install --debug --locked --root '$(TOOLS)' cargo-$*
 
 .PHONY: bench
 bench: ## measure against bare Pingora and nginx; fails over the limits
@@ -93,7 +127,7 @@ bench: ## measure against bare Pingora and nginx; fails over the limits
 	$(CARGO) bench --locked --bench pass_through
 
 .PHONY: ci
-ci: setup lint test doc build check-conf readme ## everything that must hold before a change is taken
+ci: setup lint test doc build check-conf readme container-lint image-test ## everything that must hold before a change is taken
 
 .PHONY: clean
 clean: ## remove everything built

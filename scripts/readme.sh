@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the ```sh blocks of README.md and conf/*.md against a fresh pair of Tollgate and sample upstream, so that nothing
+# Runs the ```sh blocks of README.md, docs/ and conf/*.md against a fresh pair of Tollgate and sample upstream, so that nothing
 # is printed there that does not work.
 #
 #   <!-- not run: REASON -->   on the line before a block (empty lines may stand between): skipped, with the reason
@@ -52,7 +52,7 @@ export PATH=$bin:$PATH
 
 # Each block becomes NUMBER.sh, with NUMBER.from (file:line) and, where it is marked, NUMBER.skip (the reason).
 shopt -s nullglob
-files=(README.md conf/*.md)
+files=(README.md docs/*.md docs/*/*.md conf/*.md)
 awk -v work="$work" '
     FNR == 1 { reason = ""; inside = 0; other = 0 }
     inside && /^[ \t]*```[ \t]*$/ { inside = 0; close(block); next }

@@ -98,10 +98,10 @@ pub fn step(snapshot: &Snapshot, head: Head<'_>) -> Step {
 }
 
 fn admit(snapshot: &Snapshot, head: Head<'_>, route: &mut Option<Arc<Route>>) -> Result<Step, Rejection> {
-    let (whole, query) = split_target(head.target);
+    let (raw, query) = split_target(head.target);
     refuse_method(snapshot, head.method)?;
     refuse_misreadable(head)?;
-    let whole = RequestPath::parse(whole).map_err(Rejection::BadPath)?;
+    let whole = RequestPath::parse(raw).map_err(Rejection::BadPath)?;
     let below = below_root(snapshot, &whole);
     let path = below.as_ref().unwrap_or(&whole);
     refuse_loop(snapshot, head.headers)?;
@@ -111,7 +111,7 @@ fn admit(snapshot: &Snapshot, head: Head<'_>, route: &mut Option<Arc<Route>>) ->
     let found = find(snapshot, path, &whole, head.method)?;
     *route = Some(Arc::clone(found.value));
     // A reserved path may hold a key, as LiteLLM's own calls do; a path that is sent on may not.
-    if snapshot.keyring.occurs_in(head.target.split(|byte| *byte == b'?').next().unwrap_or_default()) {
+    if snapshot.keyring.occurs_in(raw) {
         return Err(Rejection::KeyInPath);
     }
     let open = found.value.access == Access::Open;

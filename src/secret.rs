@@ -21,6 +21,17 @@ impl Secret {
         Self(Zeroizing::new(text.into()))
     }
 
+    /// Wraps bytes read from a file. None: they are not text, and have been zeroed.
+    pub fn from_bytes(bytes: Vec<u8>) -> Option<Self> {
+        match String::from_utf8(bytes) {
+            Ok(text) => Some(Self::new(text)),
+            Err(error) => {
+                drop(Zeroizing::new(error.into_bytes()));
+                None
+            }
+        }
+    }
+
     /// The text itself. Every call is a place where it could leak: keep them few.
     pub fn expose(&self) -> &str {
         &self.0

@@ -20,7 +20,9 @@ use crate::config::{Config, Endpoint, Network, QueryText, TargetText};
 use crate::header::{HeaderPlan, is_framing, is_hop_by_hop};
 use crate::limit::{Claim, Gate, Holder};
 use crate::route::{Methods, Pattern, Root, Table};
-use crate::upstream::{Host, Target, address};
+use crate::upstream::{Host, Target, TlsProfile, address};
+
+mod tls;
 
 /// What a request meets.
 #[derive(Debug)]
@@ -144,6 +146,8 @@ pub struct Member {
     pub retry_non_idempotent: bool,
     /// Whether it may be a link-local metadata address.
     pub allow_metadata: bool,
+    /// How it is spoken to, where the route says so.
+    pub tls: Option<TlsProfile>,
 }
 
 impl Group {
@@ -278,12 +282,16 @@ fn route(
     let names: Vec<&str> = pattern.iter().flat_map(Pattern::names).collect();
     let (text, site) = endpoint.target.as_ref()?;
     let lead = match text {
-        TargetText::Adapter(_) => Lead::Adapter,
+        TargetText::Adapter(_) => {
+            let _ = endpoint.tls.as_ref().and_then(|text| tls::profile(text, None, report));
+            Lead::Adapter
+        }
         TargetText::Url { base, secret, query } => {
             let target = parse_target(base, *secret, site, &names, report);
             let mut target = add_query(target?, endpoint, query, site, &names, report);
             target.secret = *secret;
             guard_target(&target, endpoint, site, network, listen, report);
+            let tls = endpoint.tls.as_ref().and_then(|text| tls::profile(text, Some(&target), report));
             Lead::Group(Box::new(Group {
                 first: Member {
                     target,
@@ -291,6 +299,7 @@ fn route(
                     silence: Duration::from_secs_f64(endpoint.silence_seconds),
                     retry_non_idempotent: endpoint.retry_non_idempotent,
                     allow_metadata: endpoint.allow_metadata,
+                    tls,
                 },
             }))
         }

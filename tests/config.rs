@@ -20,6 +20,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("SPACED_VAR", "two canary words"),
     ("UP_HOST", "up.test"),
     ("UP_PORT", "8443"),
+    ("QUERY_URL", "https://up.test/x?token=canary"),
     ("COHERE_API_KEY", "cohere-canary"),
     ("LANGFUSE_DEV_PUBLIC_KEY", "pk-lf-canary"),
     ("LANGFUSE_DEV_SK_KEY", "sk-lf-canary"),
@@ -188,8 +189,10 @@ fn valid_files_are_accepted_with_these_warnings() {
 #[test]
 fn shipped_configs_are_clean() {
     let folder = root().join("conf");
-    let names = yaml_files(&folder);
-    assert!(!names.is_empty());
+    let providers = yaml_files(&folder.join("providers"));
+    assert!(providers.len() >= 7, "{providers:?}");
+    let mut names = yaml_files(&folder);
+    names.extend(providers.into_iter().map(|name| format!("providers/{name}")));
     let example = std::fs::read_to_string(folder.join("example.env")).unwrap_or_default();
     let mut variables = vec![("UPSTREAM_PORT", "4010"), ("UPSTREAM_SECRET", "sample")];
     for line in example.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
@@ -368,6 +371,33 @@ fn hostile_files_are_refused() {
         let outcome = scratch.check(bytes);
         assert_eq!(outcome.code, Some(1), "{name}: {}", outcome.stderr);
         assert_eq!(outcome.lines("error: t.yaml").len(), 1, "{name}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn proxies_of_the_environment_are_named_and_never_shown() {
+    const VALUE: &str = "http://user:canary@proxy.test:3128";
+    let scratch = Scratch::new("proxies");
+    let text = "general_settings: {pass_through_endpoints: [{path: /a, target: 'https://up.test/a'}]}\n";
+    std::fs::write(scratch.0.join("t.yaml"), text).expect("written");
+    for names in [
+        &["HTTPS_PROXY"][..],
+        &["https_proxy"],
+        &["HTTP_PROXY"],
+        &["http_proxy"],
+        &["ALL_PROXY"],
+        &["all_proxy"],
+        &["HTTPS_PROXY", "http_proxy"],
+    ] {
+        let variables: Vec<_> = names.iter().map(|name| (*name, VALUE)).collect();
+        let outcome = check(&scratch.0, "t.yaml", &variables);
+        let warnings = outcome.lines("warning: ");
+        assert_eq!((outcome.code, warnings.len()), (Some(0), 1), "{}", outcome.stderr);
+        assert!(names.iter().all(|name| warnings[0].contains(&format!("`{name}`"))), "{}", outcome.stderr);
+        assert!(warnings[0].contains("not honoured") && !outcome.stderr.contains("proxy.test"), "{}", outcome.stderr);
+    }
+    for silent in [("NO_PROXY", "up.test"), ("HTTPS_PROXY", ""), ("PROXY", VALUE)] {
+        assert_eq!(check(&scratch.0, "t.yaml", &[silent]).stderr, "", "{silent:?}");
     }
 }
 

@@ -41,8 +41,9 @@ const DOORS: &[(&str, &[&str])] = &[
     ("saphyr_parser", &["config/raw.rs"]),
     ("pingora_limits", &["limit/mod.rs"]),
     ("hickory_resolver", &["resolve.rs"]),
-    ("rustls", &["edge/tls.rs", "trust.rs"]),
+    ("rustls", &["edge/tls.rs", "trust.rs", "upstream/tls.rs"]),
     ("tokio_rustls", &["downstream/socket.rs", "edge/tls.rs"]),
+    ("x509_parser", &["upstream/tls.rs"]),
     ("rustls_native_certs", &["trust.rs"]),
     ("clap", &["cli/arguments.rs", "cli/litellm.rs"]),
     ("clap_complete", &["cli/arguments.rs", "cli/generate.rs"]),
@@ -51,7 +52,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("mimalloc", &["main.rs"]),
     ("once_cell", &["logger.rs"]),
     ("std::env::var", &["config/env.rs"]),
-    ("pingora::", &["proxy/", "edge/", "downstream/", "server.rs"]),
+    // `upstream/tls.rs` for the types in which certificates are handed over, and nothing else.
+    ("pingora::", &["proxy/", "edge/", "downstream/", "server.rs", "upstream/tls.rs"]),
 ];
 
 #[test]

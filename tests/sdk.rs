@@ -4,12 +4,14 @@
 //! The configs are the specification's, restated: the same keys, paths, targets and values. `tollgate.resolve` and
 //! `tollgate.ca_file` lead the providers' names to the fakes. `make venv` installs the SDKs.
 
+#[allow(dead_code, reason = "shared with tests/tls.rs")]
 #[path = "sdk/authority.rs"]
 mod authority;
 #[path = "sdk/call.rs"]
 mod call;
 #[path = "sdk/http1.rs"]
 mod http1;
+#[allow(dead_code, reason = "shared with tests/tls.rs")]
 #[path = "sdk/origin.rs"]
 mod origin;
 #[path = "sdk/process.rs"]
@@ -415,6 +417,7 @@ fn the_quick_start_by_the_sdks() {
 fn the_schema_accepts_what_tollgate_serves() {
     let (schema, conf, valid) = ("conf/config.schema.json", "conf", "tests/fixtures/config/valid");
     let [schema, conf, valid] = [schema, conf, valid].map(|path| Path::new(ROOT).join(path).display().to_string());
-    let printed = script(Venv::Sdk, "schema.py", &[("SCHEMA", &schema), ("FOLDERS", &format!("{conf}:{valid}"))]);
+    let folders = format!("{conf}:{conf}/providers:{valid}");
+    let printed = script(Venv::Sdk, "schema.py", &[("SCHEMA", &schema), ("FOLDERS", &folders)]);
     assert!(printed.contains("quickstart.yaml"), "{printed}");
 }

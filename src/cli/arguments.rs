@@ -87,6 +87,8 @@ pub(super) enum Command {
     },
     /// Check a config file: every problem at once, exit 1 if there is any
     Check,
+    /// Ask the Tollgate on this machine whether it is alive: exit 0 if it is, 1 if not
+    Health,
     /// Say what would become of a request: route, caller, upstream, headers; nothing is connected to
     Explain(Request),
     /// Print the JSON Schema of the config file
@@ -154,6 +156,7 @@ impl Arguments {
 const GROUPS: &[(&str, &[&str])] = &[
     ("To begin", &["init"]),
     ("Before you serve", &["check", "explain", "schema"]),
+    ("While it serves", &["health"]),
     ("Around it", &["completions", "man"]),
 ];
 

@@ -1,7 +1,8 @@
 //! The command line: LiteLLM's flags, in snake and kebab case, and Tollgate's own commands.
 //!
 //! `arguments` is what may be typed, `litellm` what LiteLLM's users type without effect here, `settings` what comes of flags,
-//! variables and `.env`; `load` reads the config; `serve`, `check`, `explain`, `init` and `generate` are the commands.
+//! variables and `.env`; `load` reads the config; `serve`, `check`, `explain`, `health`, `init` and `generate` are the
+//! commands.
 //! The law: exit 0 after a clean stop, 1 for a config or a port that cannot be used or a request that `explain` sees refused,
 //! 2 for a command line that makes no sense.
 
@@ -9,6 +10,7 @@ mod arguments;
 mod check;
 mod explain;
 mod generate;
+mod health;
 mod init;
 mod litellm;
 mod load;
@@ -59,6 +61,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Some(Command::Completions { shell }) => generate::completions(*shell),
         Some(Command::Man) => generate::man(),
         Some(Command::Check) => with_config(&arguments, check::run),
+        Some(Command::Health) => with_settings(&arguments, |_, settings| health::run(&settings.overrides)),
         Some(Command::Explain(request)) => {
             with_config(&arguments, |environ, settings, path| explain::run(request, environ, settings, path))
         }
@@ -68,6 +71,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 fn with_config(arguments: &Arguments, command: impl FnOnce(&Process, &Settings, &Path) -> u8) -> u8 {
+    with_settings(arguments, |environ, settings| match &settings.config {
+        Some(path) => command(environ, settings, path),
+        None => {
+            complain(NEXT_STEPS);
+            BAD_USAGE
+        }
+    })
+}
+
+fn with_settings(arguments: &Arguments, command: impl FnOnce(&Process, &Settings) -> u8) -> u8 {
     let environ = match Process::with_dotenv() {
         Ok(environ) => environ,
         Err(text) => {
@@ -75,17 +88,10 @@ fn with_config(arguments: &Arguments, command: impl FnOnce(&Process, &Settings, 
             return BAD_CONFIG;
         }
     };
-    let settings = match Settings::gather(arguments, &environ) {
-        Ok(settings) => settings,
+    match Settings::gather(arguments, &environ) {
+        Ok(settings) => command(&environ, &settings),
         Err(text) => {
             complain(&format!("error: {text}\n"));
-            return BAD_USAGE;
-        }
-    };
-    match &settings.config {
-        Some(path) => command(&environ, &settings, path),
-        None => {
-            complain(NEXT_STEPS);
             BAD_USAGE
         }
     }

@@ -5,7 +5,7 @@
 //!
 //! It does not decide what a problem is: the rules do, each beside its own parser.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 /// Where a key stands: the file as the user named it, and the line counted from 1 (0 when it is not known).
@@ -64,17 +64,17 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.site.place)?;
+        let mut text = format!("{}: ", self.site.place);
         if !self.site.path.is_empty() {
-            // Keys are the user's own text and may hold anything.
-            for c in self.site.path.chars() {
-                if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
-            }
-            f.write_str(": ")?;
+            text += &format!("{}: ", self.site.path);
         }
-        f.write_str(&self.what)?;
+        text += &self.what;
         if !self.mend.is_empty() {
-            write!(f, "; {}", self.mend)?;
+            text += &format!("; {}", self.mend);
+        }
+        // Keys, values and names of files are the user's own text and may hold anything: no message may become two.
+        for c in text.chars() {
+            if c.is_control() { write!(f, "{}", c.escape_default())? } else { f.write_char(c)? }
         }
         Ok(())
     }

@@ -190,26 +190,39 @@ pub const ENTRY: Shape = Shape {
         honoured("model_from", Kind::Text, "the header that says which model is asked for, for keys limited to models"),
         honoured("rpm_limit", Kind::Number, "requests a minute on this route; more is 429"),
         honoured("max_parallel_requests", Kind::Number, "requests at once on this route; more is 429"),
+        honoured("tls", Kind::Map, "how this upstream is spoken to: its authority, a client certificate, its name"),
         honoured("tollgate", Kind::Map, "the keys that LiteLLM has no word for, apart"),
         harmless("is_from_config", "read-only in LiteLLM"),
         protective("guardrails", "guardrails are not run"),
     ],
 };
 
-/// Keys that have a meaning one day, by their mapping, so that they answer "not yet" and not "unknown".
-pub const LATER: &[(&str, &str)] = &[
-    (ENTRY.path, "targets"),
-    (ENTRY.path, "websocket"),
-    (ENTRY.path, "heartbeat"),
-    (ENTRY.path, "queue"),
-    (ENTRY.path, "shadow"),
-    (ENTRY.path, "tls"),
-    (ENTRY.path, "usage"),
-    (TOLLGATE.path, "admin_listen"),
-    (TOLLGATE.path, "store"),
-    (TOLLGATE.path, "adapters"),
-    (TOLLGATE.path, "watch"),
+/// Keys of an entry that have a meaning one day, so that they answer "not yet" and not "unknown": plain in the entry, and in
+/// its `tollgate`.
+const ENTRY_LATER: &[&str] = &[
+    "adapter",
+    "balance",
+    "budget",
+    "cache",
+    "circuit_breaker",
+    "dialect",
+    "fallbacks",
+    "health_check",
+    "hedge",
+    "heartbeat",
+    "limits",
+    "queue",
+    "retries",
+    "shadow",
+    "targets",
+    "tpm_limit",
+    "usage",
+    "websocket",
 ];
+
+/// The same of `tollgate`.
+const TOLLGATE_LATER: &[&str] =
+    &["adapters", "admin_listen", "allowed_ips", "metrics", "prices", "queue", "reload", "store", "tracing", "watch"];
 
 /// `tollgate` inside an entry.
 pub const ENTRY_OWN: Shape = Shape {
@@ -221,6 +234,20 @@ pub const ENTRY_OWN: Shape = Shape {
         honoured("model_from", Kind::Text, "the header that says which model is asked for, for keys limited to models"),
         honoured("rpm_limit", Kind::Number, "requests a minute on this route; more is 429"),
         honoured("max_parallel_requests", Kind::Number, "requests at once on this route; more is 429"),
+        honoured("tls", Kind::Map, "how this upstream is spoken to: its authority, a client certificate, its name"),
+    ],
+};
+
+/// `tls` of an entry, plain or in its `tollgate`.
+pub const ENTRY_TLS: Shape = Shape {
+    path: "general_settings.pass_through_endpoints[].tls",
+    closed: true,
+    fields: &[
+        honoured("ca", Kind::Text, "PEM file of the certificates trusted here, in place of the system's and ca_file"),
+        honoured("cert", Kind::Text, "PEM file of the client certificate, the chain after it"),
+        honoured("key", Kind::Text, "PEM file of the client certificate's private key"),
+        honoured("sni", Kind::Text, "the name asked for and verified, in place of the target's host"),
+        honoured("verify", Kind::Bool, "false: the upstream's certificate is not looked at; a warning says so"),
     ],
 };
 
@@ -357,6 +384,7 @@ pub const SHAPES: &[Shape] = &[
     GENERAL,
     ENTRY,
     ENTRY_OWN,
+    ENTRY_TLS,
     TOLLGATE,
     KEY,
     LISTEN,
@@ -375,6 +403,16 @@ impl Shape {
     /// The field `name`.
     pub fn field(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// Whether `name` will have a meaning here one day.
+    pub fn is_later(&self, name: &str) -> bool {
+        let later = match self.path {
+            path if path == ENTRY.path || path == ENTRY_OWN.path => ENTRY_LATER,
+            path if path == TOLLGATE.path => TOLLGATE_LATER,
+            _ => &[],
+        };
+        later.contains(&name)
     }
 
     /// The known key that `name` was most likely meant to be.
@@ -405,6 +443,17 @@ mod tests {
                 );
                 assert!(!field.doc.is_empty());
             }
+        }
+    }
+
+    #[test]
+    fn what_comes_later_is_not_there_already() {
+        for shape in SHAPES {
+            let doubled: Vec<_> = shape.fields.iter().filter(|field| shape.is_later(field.name)).collect();
+            assert!(doubled.is_empty(), "{}: {doubled:?}", shape.path);
+        }
+        for name in ["targets", "websocket", "heartbeat", "queue", "shadow"] {
+            assert!(ENTRY.is_later(name) && ENTRY_OWN.is_later(name), "{name}");
         }
     }
 

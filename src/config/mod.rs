@@ -242,6 +242,32 @@ pub struct Endpoint {
     pub retry_non_idempotent: bool,
     /// Whether the target may be a link-local metadata address.
     pub allow_metadata: bool,
+    /// How the upstream is spoken to, where it differs from the rest.
+    pub tls: Option<TlsText>,
+}
+
+/// `tls` of an entry: its files read, not parsed yet.
+#[derive(Debug)]
+pub struct TlsText {
+    /// The mapping.
+    pub site: Site,
+    /// PEM certificates trusted in place of all others.
+    pub ca: Option<(Vec<u8>, Site)>,
+    /// The client certificate.
+    pub identity: Option<IdentityText>,
+    /// The name asked for and verified.
+    pub sni: Option<(String, Site)>,
+    /// Whether the upstream must prove who it is.
+    pub verify: bool,
+}
+
+/// A client certificate and its key.
+#[derive(Debug)]
+pub struct IdentityText {
+    /// PEM certificates, the client's own first.
+    pub cert: (Vec<u8>, Site),
+    /// The PEM key.
+    pub key: (Secret, Site),
 }
 
 /// A target, references replaced, not parsed yet.

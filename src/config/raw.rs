@@ -93,12 +93,21 @@ pub fn parse(file: &Arc<str>, bytes: &[u8]) -> Result<Node, SyntaxError> {
         line: 1 + memchr::memchr_iter(b'\n', bytes.get(..error.valid_up_to()).unwrap_or_default()).count(),
         what: "the file is not UTF-8 text".into(),
     })?;
+    tree(file, text).map_err(|error| SyntaxError { line: error.line.min(last_line(text)), ..error })
+}
+
+fn tree(file: &Arc<str>, text: &str) -> Result<Node, SyntaxError> {
     refuse_brackets(text)?;
     let marks = Marks::read(text)?;
     let mut yaml: Yaml = serde_yaml::from_str(text).map_err(yaml_error)?;
     yaml.apply_merge().map_err(yaml_error)?;
     let mut budget = MAX_NODES;
     zip(file, &yaml, marks.root.as_deref(), 1, &mut budget)
+}
+
+/// What is missing at the end, or left empty there, is found on a line that is not there.
+fn last_line(text: &str) -> usize {
+    1 + text.matches(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).count()
 }
 
 /// Brackets nested far beyond any config cost the scanner time by the square of their number before it names their depth.
@@ -162,13 +171,14 @@ impl Marks {
         let mut stack: Vec<Open> = Vec::new();
         let mut root = None;
         let (mut nodes, mut documents) = (0_usize, 0_usize);
+        let last = last_line(text);
         for event in Parser::new_from_str(text) {
             let Ok((event, span)) = event else { break };
             nodes += 1;
             if nodes > MAX_NODES {
                 return Err(too_many());
             }
-            let line = span.start.line();
+            let line = span.start.line().min(last);
             if stack.len() > MAX_DEPTH {
                 return Err(SyntaxError { line, what: format!("the file nests more than {MAX_DEPTH} levels deep") });
             }

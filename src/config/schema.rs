@@ -6,8 +6,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::config::fields::{
-    DNS, ENTRY, ENTRY_OWN, Field, GENERAL, KEY, Kind, LIMITS, LISTEN, LISTEN_TLS, LITELLM, MODEL, MODEL_INFO,
-    MODEL_PARAMS, ROUTER, Shape, Standing, TIMEOUTS, TOLLGATE, TOP,
+    DNS, ENTRY, ENTRY_OWN, ENTRY_TLS, Field, GENERAL, KEY, Kind, LIMITS, LISTEN, LISTEN_TLS, LITELLM, MODEL,
+    MODEL_INFO, MODEL_PARAMS, ROUTER, Shape, Standing, TIMEOUTS, TOLLGATE, TOP,
 };
 
 /// Where the schema says it lives.
@@ -77,6 +77,7 @@ fn nested(shape: &Shape, name: &str) -> Option<Value> {
         ("", "model_list") => list(&MODEL),
         ("general_settings", "pass_through_endpoints") => list(&ENTRY),
         ("general_settings.pass_through_endpoints[]", "tollgate") => of(&ENTRY_OWN),
+        (path, "tls") if path == ENTRY.path || path == ENTRY_OWN.path => of(&ENTRY_TLS),
         ("tollgate", "dns") => of(&DNS),
         ("tollgate", "timeouts") => of(&TIMEOUTS),
         ("tollgate", "limits") => of(&LIMITS),

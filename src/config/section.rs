@@ -6,7 +6,7 @@
 
 use crate::config::env::{Environ, Expanded, expand};
 use crate::config::error::{Report, Site};
-use crate::config::fields::{GENERAL, LATER, Shape, Standing};
+use crate::config::fields::{GENERAL, Shape, Standing};
 pub use crate::config::raw::shorten;
 use crate::config::raw::{Entry, Node, Value};
 
@@ -52,7 +52,7 @@ impl<'a> Section<'a> {
                         format!("remove it, or list it under tollgate.accept_unsupported: [{name}]"),
                     ),
                 },
-                None if LATER.contains(&(shape.path, name)) => {
+                None if shape.is_later(name) => {
                     report.problem(&site, format!("`{name}` is not served yet"), "remove it until it is");
                 }
                 None => unknown(&site, name, shape, report),

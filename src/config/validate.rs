@@ -21,6 +21,7 @@ mod endpoint;
 mod keys;
 mod listen;
 mod network;
+mod tls;
 
 /// LiteLLM's default silence, in seconds.
 const DEFAULT_SILENCE: f64 = 600.0;
@@ -106,6 +107,7 @@ pub fn config(
             "add general_settings.pass_through_endpoints",
         );
     }
+    network::proxies(top.site(), &environ, report);
     unique_ids(&endpoints, report);
     guard_open_routes(&endpoints, &listen, key_meant, report);
     Some(Config {

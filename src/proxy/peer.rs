@@ -1,8 +1,8 @@
 //! Whom Pingora dials for an attempt.
 //!
 //! The law: a peer is always built from a resolved address, never from a name, which Pingora would resolve while everybody
-//! waits; its SNI is the target's host and never empty, which would switch verification off; connections are shared between
-//! peers that agree in address, SNI and protocol.
+//! waits; its SNI is the target's host, or the name that the route gives, and never empty, which would switch verification
+//! off; connections are shared between peers that agree in address, SNI, protocol and TLS profile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::fault;
 use crate::rejection::{Rejection, UpstreamFault};
 use crate::resolve::{Addresses, Resolver};
 use crate::snapshot::Member;
-use crate::upstream::{Host, address};
+use crate::upstream::{Host, Identity, Roots, TlsProfile, address};
 
 /// Streams that share one HTTP/2 connection.
 const H2_STREAMS: usize = 100;
@@ -73,6 +73,9 @@ fn peer(member: &Member, address: std::net::SocketAddr, ctx: &RequestCtx) -> Htt
         (Host::Ip(ip), true) => ip.to_string(),
     };
     let mut peer = HttpPeer::new(address, target.tls, sni);
+    if let Some(profile) = &member.tls {
+        show(profile, &mut peer);
+    }
     let options = &mut peer.options;
     options.alpn = if target.tls { ALPN::H2H1 } else { ALPN::H1 };
     options.connection_timeout = Some(ctx.snapshot.connect);
@@ -90,4 +93,17 @@ fn peer(member: &Member, address: std::net::SocketAddr, ctx: &RequestCtx) -> Htt
     }
     options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
     peer
+}
+
+/// What the upstream is shown and must show. Pingora's own key for shared connections knows neither authorities nor more of
+/// a client certificate than its serial number, so the profile has a group to itself.
+fn show(profile: &TlsProfile, peer: &mut HttpPeer) {
+    if let Some(name) = &profile.name {
+        peer.sni = name.as_str().to_owned();
+    }
+    peer.client_cert_key = profile.identity.as_ref().map(Identity::shared);
+    peer.options.ca = profile.roots.as_ref().map(Roots::shared);
+    peer.options.verify_cert = profile.verify;
+    peer.options.verify_hostname = profile.verify;
+    peer.group_key = profile.group();
 }

@@ -154,6 +154,10 @@ impl fmt::Display for Pattern {
                 }
             }
         }
+        // A last segment that is empty shows only by the slash after it.
+        if self.segments.last() == Some(&Part::Literal(Vec::new())) {
+            f.write_str("/")?;
+        }
         Ok(())
     }
 }

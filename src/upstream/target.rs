@@ -58,6 +58,8 @@ pub enum TargetError {
     Path,
     /// Not 1 to 65535.
     Port(String),
+    /// A query where only a path can be: in what a reference stands for.
+    Query,
     /// Neither `http` nor `https`.
     Scheme(String),
     /// `{name}` that the route's path does not have.
@@ -75,6 +77,7 @@ impl fmt::Display for TargetError {
             Self::Host(host) => write!(f, "`{host}` is not a host"),
             Self::Path => f.write_str("the target's path holds dot segments, spaces or other than printable ASCII"),
             Self::Port(port) => write!(f, "`{port}` is not a port"),
+            Self::Query => f.write_str("the target has a query inside of what a reference stands for"),
             Self::Scheme(scheme) => write!(f, "`{scheme}` is not a scheme that can be dialled"),
             Self::UnknownName(name) => write!(f, "the path has no `{{{name}}}`"),
             Self::UserInfo => f.write_str("the target has a user or a password in it"),
@@ -103,6 +106,7 @@ impl TargetError {
             Self::Host(_) => "write https://host/path",
             Self::Path => "write the path as it is to be sent, escaped as %XX",
             Self::Port(_) => "write 1 to 65535",
+            Self::Query => "write the query in the file: os.environ/URL?name=os.environ/VALUE",
             Self::Scheme(_) => {
                 "write http:// or https://; adapters are adapter:anthropic and names that end in anthropic_adapter"
             }
@@ -123,6 +127,9 @@ impl Target {
         };
         if rest.contains('#') {
             return Err(TargetError::Fragment);
+        }
+        if rest.contains('?') {
+            return Err(TargetError::Query);
         }
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         if authority.contains('@') {
@@ -319,6 +326,7 @@ mod tests {
             "https://u:p@up/",
             "https://u@up/",
             "https://up/#f",
+            "https://up/x?y",
             "https://up/a b",
             "https://a b/",
             "https://up/../x",

@@ -16,6 +16,7 @@ mod http2;
 mod limits;
 mod listeners;
 mod names;
+mod probe;
 mod retries;
 mod routes;
 mod running;

@@ -160,6 +160,21 @@ fn the_page_s_log_line_is_printed() {
 }
 
 #[test]
+fn a_start_names_the_proxies_it_does_not_use() {
+    let origin = Origin::plain();
+    let config = routes(&[format!("{{path: /a, target: '{}'}}", origin.url("/"))], "");
+    // Nothing listens there: a request that took it would fail.
+    let proxy = "http://user:canary@127.0.0.1:1";
+    let gate = Gate::with(&config, &[], &[("http_proxy", proxy), ("ALL_PROXY", proxy)]);
+    assert_eq!(send(gate.port, "GET /a HTTP/1.1", b"").status(), 200);
+    let log = gate.log();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("not honoured")).collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    assert!(lines[0].starts_with("warning: ") && lines[0].contains("`http_proxy`, `ALL_PROXY` are set"), "{log}");
+    assert!(!log.contains("canary"), "{log}");
+}
+
+#[test]
 fn the_config_decides_how_lines_are_written() {
     let origin = Origin::plain();
     for (format, flags, begins) in [

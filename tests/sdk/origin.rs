@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio_rustls::LazyConfigAcceptor;
@@ -28,9 +28,20 @@ pub struct Hello {
     pub alpn: Vec<String>,
 }
 
+/// The connection that a request came over.
+#[derive(Clone, Debug, Default)]
+pub struct Link {
+    /// Its number, from 0.
+    pub number: usize,
+    /// The certificate that the client showed.
+    pub client: Option<Vec<u8>>,
+}
+
 /// A request as it arrived.
 #[derive(Clone, Debug)]
 pub struct Seen {
+    /// The connection it came over.
+    pub link: Link,
     /// The server that the connection was made for.
     pub sni: Option<String>,
     /// The protocol agreed on.
@@ -92,6 +103,15 @@ struct Log {
 impl Origin {
     /// Starts one.
     pub fn start(config: Arc<ServerConfig>, respond: Respond) -> Self {
+        Self::listen(Some(config), respond)
+    }
+
+    /// Starts one that speaks HTTP/1.1 without TLS.
+    pub fn plain(respond: Respond) -> Self {
+        Self::listen(None, respond)
+    }
+
+    fn listen(config: Option<Arc<ServerConfig>>, respond: Respond) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
@@ -102,7 +122,12 @@ impl Origin {
             while let Ok((stream, _)) = listener.accept().await {
                 let (config, log) = (config.clone(), shared.clone());
                 // A connection that breaks shows in what is missing from the log.
-                tokio::spawn(async move { serve(stream, config, &log, respond).await });
+                tokio::spawn(async move {
+                    match config {
+                        Some(config) => serve(stream, config, &log, respond).await,
+                        None => serve_http1(stream, Link::default(), None, None, &log, respond).await,
+                    }
+                });
             }
         });
         Self { address, log, runtime: Some(runtime) }
@@ -162,17 +187,25 @@ async fn serve(
     let hello = begun.client_hello();
     let offered = hello.alpn().into_iter().flatten().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
     let sni = hello.server_name().map(str::to_owned);
-    lock(log).hellos.push(Hello { sni: sni.clone(), alpn: offered });
+    let number = {
+        let mut log = lock(log);
+        log.hellos.push(Hello { sni: sni.clone(), alpn: offered });
+        log.hellos.len() - 1
+    };
     let stream = begun.into_stream(config).await?;
-    let alpn = stream.get_ref().1.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned());
+    let tls = stream.get_ref().1;
+    let alpn = tls.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned());
+    let client = tls.peer_certificates().and_then(|chain| chain.first()).map(|leaf| leaf.to_vec());
+    let link = Link { number, client };
     match alpn.as_deref() {
-        Some("h2") => serve_http2(stream, sni, log, respond).await,
-        _ => serve_http1(stream, sni, alpn, log, respond).await,
+        Some("h2") => serve_http2(stream, link, sni, log, respond).await,
+        _ => serve_http1(stream, link, sni, alpn, log, respond).await,
     }
 }
 
 async fn serve_http1(
-    mut stream: TlsStream<TcpStream>,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    link: Link,
     sni: Option<String>,
     alpn: Option<String>,
     log: &Mutex<Log>,
@@ -194,14 +227,15 @@ async fn serve_http1(
         let (hosts, headers): (Vec<_>, Vec<_>) =
             message.headers.into_iter().partition(|(name, _)| name.eq_ignore_ascii_case("host"));
         let hosts = hosts.into_iter().map(|(_, value)| value).collect();
-        let seen = Seen { sni: sni.clone(), alpn: alpn.clone(), method, path, hosts, headers, body: message.body };
+        let (link, sni, alpn) = (link.clone(), sni.clone(), alpn.clone());
+        let seen = Seen { link, sni, alpn, method, path, hosts, headers, body: message.body };
         let answer = respond(&seen);
         lock(log).requests.push(seen);
         write_http1(&mut stream, answer).await?;
     }
 }
 
-async fn write_http1(stream: &mut TlsStream<TcpStream>, answer: Answer) -> Result<(), Broken> {
+async fn write_http1(stream: &mut (impl AsyncWrite + Unpin), answer: Answer) -> Result<(), Broken> {
     let Answer { status, content_type, pieces } = answer;
     let reason = StatusCode::from_u16(status)?.canonical_reason().unwrap_or_default();
     let framing = match &pieces[..] {
@@ -225,6 +259,7 @@ async fn write_http1(stream: &mut TlsStream<TcpStream>, answer: Answer) -> Resul
 
 async fn serve_http2(
     stream: TlsStream<TcpStream>,
+    link: Link,
     sni: Option<String>,
     log: &Arc<Mutex<Log>>,
     respond: Respond,
@@ -232,8 +267,8 @@ async fn serve_http2(
     let mut connection = h2::server::handshake(stream).await?;
     while let Some(accepted) = connection.accept().await {
         let (request, reply) = accepted?;
-        let (sni, log) = (sni.clone(), log.clone());
-        tokio::spawn(async move { answer_http2(request, reply, sni, &log, respond).await });
+        let (link, sni, log) = (link.clone(), sni.clone(), log.clone());
+        tokio::spawn(async move { answer_http2(request, reply, (link, sni), &log, respond).await });
     }
     Ok(())
 }
@@ -241,7 +276,7 @@ async fn serve_http2(
 async fn answer_http2(
     request: http::Request<h2::RecvStream>,
     mut reply: h2::server::SendResponse<Bytes>,
-    sni: Option<String>,
+    (link, sni): (Link, Option<String>),
     log: &Mutex<Log>,
     respond: Respond,
 ) -> Result<(), Broken> {
@@ -262,6 +297,7 @@ async fn answer_http2(
         .partition(|(name, _)| name == "host");
     let authority = parts.uri.authority().map(|authority| authority.as_str().to_owned());
     let seen = Seen {
+        link,
         sni,
         alpn: Some("h2".to_owned()),
         method: parts.method.to_string(),

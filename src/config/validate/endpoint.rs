@@ -5,7 +5,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Defaults, quota, seconds};
+use super::{Defaults, quota, seconds, tls};
 use crate::config::env::{Environ, Expanded, expand_variables, names_variable};
 use crate::config::error::{Report, Site};
 use crate::config::fields::{ENTRY, ENTRY_OWN};
@@ -62,6 +62,7 @@ pub(super) fn read(
         model_from: either(&section, own.as_ref()).find_map(|section| section.text("model_from", report)),
         requests: either(&section, own.as_ref()).find_map(|section| quota(section, "rpm_limit", report)),
         parallel: either(&section, own.as_ref()).find_map(|section| quota(section, "max_parallel_requests", report)),
+        tls: tls::read(&section, own.as_ref(), environ, report),
         site: section.site().clone(),
         path,
         target,

@@ -1,4 +1,4 @@
-//! `tollgate.ca_file`, `tollgate.resolve` and `tollgate.dns`.
+//! `tollgate.ca_file`, `tollgate.resolve` and `tollgate.dns`; and the proxies in the environment, which are not used.
 //!
 //! Nothing is connected to or resolved here.
 
@@ -9,6 +9,9 @@ use crate::config::Override;
 use crate::config::env::Environ;
 use crate::config::error::{Report, Site};
 use crate::config::section::{Section, scalar, shorten};
+
+/// Variables by which other programs find a proxy for their own requests.
+const PROXIES: &[&str] = &["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 
 /// The port of name servers.
 const DNS_PORT: u16 = 53;
@@ -23,6 +26,18 @@ pub(super) fn ca_file(own: &Section<'_>, environ: &dyn Environ, report: &mut Rep
             None
         }
     }
+}
+
+/// Says which variables ask for a proxy in vain. Their values may hold a password, and are not shown.
+pub(super) fn proxies(file: &Site, environ: &dyn Environ, report: &mut Report) {
+    let set = |name: &&str| environ.variable(name).is_some_and(|value| !value.trim().is_empty());
+    let names: Vec<String> = PROXIES.iter().copied().filter(set).map(|name| format!("`{name}`")).collect();
+    if names.is_empty() {
+        return;
+    }
+    let (verb, it) = if names.len() == 1 { ("is", "it") } else { ("are", "them") };
+    let what = format!("{} {verb} set and not honoured: upstreams are dialled directly", names.join(", "));
+    report.notice(file, what, format!("unset {it}, or let the firewall through to the upstreams"));
 }
 
 /// `host` or `host:port` to an address, as curl's `--resolve` and `--connect-to`.

@@ -1,0 +1,31 @@
+//! The bodies of the fuzz targets: each takes any bytes and asserts what must hold of them.
+//!
+//! The law: a body asserts invariants, not only that nothing panics, and reads its input by itself, not by the code that it
+//! judges. cargo-fuzz drives them from `fuzz/`, and `tests/corpora.rs` replays every file of `fuzz/corpus` through them.
+//!
+//! A new target is a file here, a line in [`TARGETS`], a file in `fuzz/fuzz_targets` and a folder in `fuzz/corpus`.
+
+mod config;
+mod credential;
+mod headers;
+mod path;
+mod reading;
+mod target;
+
+/// What is done with an input; it panics where something does not hold.
+type Body = fn(&[u8]);
+
+/// Every target and its body.
+pub const TARGETS: &[(&str, Body)] = &[
+    ("config", config::check),
+    ("credential", credential::check),
+    ("headers", headers::check),
+    ("path", path::check),
+    ("target", target::check),
+];
+
+/// Runs the body of `target`.
+pub fn run(target: &str, input: &[u8]) {
+    let (_, body) = TARGETS.iter().find(|(name, _)| *name == target).expect("a target of the table");
+    body(input);
+}
