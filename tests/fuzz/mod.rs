@@ -7,6 +7,7 @@
 
 mod config;
 mod credential;
+mod framing;
 mod headers;
 mod path;
 mod reading;
@@ -19,6 +20,7 @@ type Body = fn(&[u8]);
 pub const TARGETS: &[(&str, Body)] = &[
     ("config", config::check),
     ("credential", credential::check),
+    ("framing", framing::check),
     ("headers", headers::check),
     ("path", path::check),
     ("target", target::check),
