@@ -120,11 +120,13 @@ $(TOOLS)/bin/cargo-%:
 	$(CARGO) install --debug --locked --root '$(TOOLS)' cargo-$*
 
 .PHONY: bench
-bench: ## measure against bare Pingora and nginx; fails over the limits
+bench: ## measure CPU and idle memory beside bare Pingora and nginx; fails over the limits
 	@scripts/setup.sh bench
 	$(CARGO) build --release --locked --bin tollgate --example bare
 	$(CARGO) bench --locked --bench route
+	$(CARGO) bench --locked --bench idle
 	$(CARGO) bench --locked --bench pass_through
+	$(CARGO) bench --locked --bench listeners
 
 .PHONY: ci
 ci: setup lint test doc build check-conf readme container-lint image-test ## everything that must hold before a change is taken

@@ -10,27 +10,18 @@
 //!
 //! Variables: `BENCH_PAIRS` (9), `BENCH_SECONDS` per load (3), `BENCH_LIMIT` (1.10).
 
-use std::env;
-use std::fmt::Display;
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::Path;
 use std::process::ExitCode;
-use std::str::FromStr;
-use std::thread;
-use std::time::{Duration, Instant};
 
-use support::load::{ANSWER, QUESTION, Wrk, on_path};
-use support::process::{Cpu, Scratch};
-use support::servers::{Programs, Server, proxies, upstream};
-use support::stats::{asked_to_measure, median};
+use support::access::AccessLines;
+use support::load::{ANSWER, QUESTION};
+use support::machine::{machine, setting};
+use support::process::Scratch;
+use support::sample::{Sample, measure};
+use support::servers::{Kind, Needs, Programs, Server, upstream};
+use support::stats::{asked_to_measure, median, range};
+use support::wrk::Wrk;
 
-mod support {
-    pub(crate) mod load;
-    pub(crate) mod process;
-    pub(crate) mod servers;
-    pub(crate) mod stats;
-}
+mod support;
 
 /// Above this multiple of nginx bare Pingora was built or run wrongly, and being near it proves nothing.
 const YARDSTICK_LIMIT: f64 = 2.0;
@@ -61,20 +52,19 @@ fn run() -> Result<bool, String> {
     let programs = Programs::find()?;
     // Before the load is ours.
     let machine = machine();
-    let wrk = on_path("wrk")?;
     let scratch = Scratch::new("bench").map_err(|e| format!("no temporary directory: {e}"))?;
-    let wrk = Wrk::new(wrk, &scratch)?;
+    let wrk = Wrk::new(&scratch)?;
     let origin = upstream(&programs, &scratch)?;
-    let mut servers = proxies(&programs, &scratch, origin.port)?;
-    let mut lines = AccessLines::default();
-    let access = scratch.join("tollgate.out");
+    let start = |kind| Server::start(kind, &Needs::default(), &programs, &scratch, origin.port);
+    let mut servers = [start(Kind::Nginx)?, start(Kind::Bare)?, start(Kind::Tollgate)?];
+    let mut lines = AccessLines::new(&scratch);
     // The warm-up: connections, allocators and caches; its figures are not kept.
     let warm = round(&mut servers, &wrk, 1, 0)?;
-    lines.collect(&access, warm[2].requests)?;
+    lines.collect(warm[2].requests)?;
     let mut rounds = Vec::with_capacity(pairs);
     for number in 0..pairs {
         let round = round(&mut servers, &wrk, seconds, number)?;
-        lines.collect(&access, round[2].requests)?;
+        lines.collect(round[2].requests)?;
         let [nginx, bare, tollgate] = round.map(|sample| sample.cpu.total());
         eprintln!("{}/{pairs}: nginx {nginx:.1}, bare {bare:.1}, tollgate {tollgate:.1}", number + 1);
         rounds.push(round);
@@ -90,96 +80,14 @@ fn run() -> Result<bool, String> {
     verdict(&rounds, limit)
 }
 
-/// A variable of the environment, refused when it does not parse: a typo must not become a default.
-fn setting<T: FromStr>(name: &str, default: T) -> Result<T, String>
-where
-    T::Err: Display,
-{
-    match env::var(name) {
-        Err(env::VarError::NotPresent) => Ok(default),
-        Err(error) => Err(format!("{name}: {error}")),
-        Ok(text) => text.parse().map_err(|e| format!("{name}={text}: {e}")),
-    }
-}
-
-/// One load of one proxy.
-#[derive(Clone, Copy, Default)]
-struct Sample {
-    /// Per request, in µs.
-    cpu: Cpu,
-    requests: u64,
-    rate: f64,
-}
-
 /// Loads all three once. The order rotates, so that none is always the one after another.
 fn round(servers: &mut [Server; 3], wrk: &Wrk, seconds: u32, number: usize) -> Result<[Sample; 3], String> {
     let mut round = [Sample::default(); 3];
     for turn in 0..servers.len() {
         let index = (turn + number) % servers.len();
-        round[index] = measure(&mut servers[index], wrk, seconds)?;
+        round[index] = measure(&mut servers[index], |server| wrk.load(&server.plain(), seconds))?;
     }
     Ok(round)
-}
-
-fn measure(server: &mut Server, wrk: &Wrk, seconds: u32) -> Result<Sample, String> {
-    let before = server.process.cpu()?;
-    let done = wrk.load(server.port, seconds).map_err(|why| format!("{}: {why}", server.name))?;
-    let spent = server.process.cpu()?.since(before);
-    let requests = f64::from(done.requests);
-    Ok(Sample {
-        cpu: Cpu { user: spent.user / requests, system: spent.system / requests },
-        requests: u64::from(done.requests),
-        rate: requests / done.seconds,
-    })
-}
-
-/// Proof that Tollgate ran with its access log on: a line for every request that wrk saw answered.
-#[derive(Default)]
-struct AccessLines {
-    written: u64,
-    requests: u64,
-}
-
-impl AccessLines {
-    /// Counts and empties the file between loads, so that it stays small. Lines may come late: they are
-    /// waited for, a little.
-    fn collect(&mut self, file: &Path, requests: u64) -> Result<(), String> {
-        self.requests += requests;
-        let deadline = Instant::now() + Duration::from_secs(2);
-        let written = loop {
-            let written = lines(file).map_err(|e| format!("{}: {e}", file.display()))?;
-            if self.written + written >= self.requests || Instant::now() > deadline {
-                break written;
-            }
-            thread::sleep(Duration::from_millis(50));
-        };
-        self.written += written;
-        let emptied = File::options().write(true).open(file).and_then(|file| file.set_len(0));
-        emptied.map_err(|e| format!("{}: {e}", file.display()))
-    }
-
-    fn verdict(&self) -> Result<(), String> {
-        let AccessLines { written, requests } = self;
-        if written < requests {
-            return Err(format!("tollgate wrote {written} access lines for {requests} requests"));
-        }
-        println!("access lines     {written} for {requests} requests");
-        Ok(())
-    }
-}
-
-fn lines(file: &Path) -> io::Result<u64> {
-    let mut file = File::open(file)?;
-    let mut buffer = vec![0; 1 << 16];
-    let mut count = 0;
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(count),
-            n => {
-                count += buffer[..n].iter().map(|&byte| u64::from(byte == b'\n')).sum::<u64>();
-            }
-        }
-    }
 }
 
 fn report(servers: &[Server; 3], rounds: &[[Sample; 3]]) {
@@ -218,21 +126,4 @@ fn verdict(rounds: &[[Sample; 3]], limit: f64) -> Result<bool, String> {
     let within = ours <= limit;
     println!("{}", if within { "within the limit" } else { "OVER THE LIMIT" });
     Ok(within)
-}
-
-fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
-}
-
-/// What the figures were taken on: without it they are worth nothing later.
-fn machine() -> String {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let kernel = read("/proc/sys/kernel/osrelease");
-    let cpus = read("/proc/cpuinfo");
-    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let model = model.map_or("unknown CPU", |(_, model)| model);
-    let cores = thread::available_parallelism().map_or(0, usize::from);
-    let load = read("/proc/loadavg");
-    let load = load.split(' ').next().unwrap_or_default();
-    format!("{cores} cores, {model}, Linux {}, load {load}", kernel.trim())
 }

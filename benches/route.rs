@@ -17,9 +17,7 @@ use tollgate::route::{Found, Methods, Pattern, RequestPath, Table};
 
 use support::stats::{asked_to_measure, median};
 
-mod support {
-    pub(crate) mod stats;
-}
+mod support;
 
 const LIMIT: f64 = 1.2;
 const BUILD_LIMIT: Duration = Duration::from_secs(1);

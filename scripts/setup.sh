@@ -43,6 +43,7 @@ for extra in "$@"; do
             ;;
         bench)
             need nginx-light "the yardstick that the benches measure beside" command -v nginx
+            need nghttp2-client "makes the load over HTTP/2" command -v h2load
             need wrk "makes the load of the benches" command -v wrk
             ;;
         *) fail "unknown argument $extra; there are: test, bench" ;;

@@ -1,7 +1,7 @@
-//! The client side: one request by hand to see that a server is right, then wrk to load it.
+//! The client side: one request by hand to see that a server is right, and what all load generators share.
 //!
 //! Law: only a load in which every request was answered as it should counts; one error voids it. Requests
-//! are counted by wrk (`done`), not estimated from rate and time.
+//! are counted by the generator, not estimated from rate and time.
 //!
 //! Not here, on purpose: latencies. With client, proxy and upstream on the same few cores they tell about
 //! the scheduler; CPU per request survives that.
@@ -11,10 +11,6 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-
-use serde_json::Value;
-
-use super::process::Scratch;
 
 /// What every server is asked for.
 pub(crate) const PATH: &str = "/v1/rerank";
@@ -26,9 +22,6 @@ const _: () = assert!(QUESTION.len() == 160);
 /// The upstream's answer, byte for byte, through whatever stands between.
 pub(crate) const ANSWER: &str = r#"{"id":"07734bd2-2473-4f07-94e1-0d9f0e6843cf","results":[{"index":1,"relevance_score":0.9990564},{"index":0,"relevance_score":0.0578681}],"meta":{"api_version":{"version":"2","is_experimental":false},"billed_units":{"search_units":1}},"note":"fixed."}"#;
 const _: () = assert!(ANSWER.len() == 250);
-
-/// Connections of wrk, all kept alive. One thread: it is never the bottleneck here.
-const CONNECTIONS: &str = "-c32";
 
 /// One request on a connection of its own: `Ok` when status and body are the upstream's.
 pub(crate) fn ask(port: u16) -> Result<(), String> {
@@ -58,70 +51,21 @@ fn exchange(port: u16) -> io::Result<String> {
     Ok(answer)
 }
 
-/// wrk and its script.
-pub(crate) struct Wrk {
-    program: PathBuf,
-    script: PathBuf,
-}
-
 /// What one load came to.
 pub(crate) struct Done {
     pub(crate) requests: u32,
     pub(crate) seconds: f64,
 }
 
-impl Wrk {
-    pub(crate) fn new(program: PathBuf, scratch: &Scratch) -> Result<Wrk, String> {
-        // The summary goes out as one line of JSON after wrk's own report.
-        let script = format!(
-            r#"
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/json"
-wrk.body = [[{QUESTION}]]
-done = function(summary, latency, requests)
-  local e = summary.errors
-  io.write(string.format(
-    '{{"requests":%d,"microseconds":%d,"connect":%d,"read":%d,"write":%d,"status":%d,"timeout":%d}}\n',
-    summary.requests, summary.duration, e.connect, e.read, e.write, e.status, e.timeout))
-end
-"#
-        );
-        let script = scratch.write("post.lua", &script)?;
-        Ok(Wrk { program, script })
+/// Runs a load generator to its end: what it said, when it is content.
+pub(crate) fn generate(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|e| format!("cannot run {command:?}: {e}"))?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(said);
     }
-
-    /// Loads one port and refuses a result with errors.
-    pub(crate) fn load(&self, port: u16, seconds: u32) -> Result<Done, String> {
-        let output = Command::new(&self.program)
-            .args(["-t1", CONNECTIONS, &format!("-d{seconds}s"), "-s"])
-            .arg(&self.script)
-            .arg(format!("http://127.0.0.1:{port}{PATH}"))
-            .output()
-            .map_err(|e| format!("cannot run wrk: {e}"))?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        parse(&text).map_err(|why| {
-            let said = String::from_utf8_lossy(&output.stderr);
-            format!("wrk on port {port}: {why} {}", said.trim())
-        })
-    }
-}
-
-fn parse(text: &str) -> Result<Done, String> {
-    let line = text.lines().rfind(|line| line.starts_with('{'));
-    let line = line.ok_or("no summary")?;
-    let summary: Value = serde_json::from_str(line).map_err(|e| format!("{line}: {e}"))?;
-    let number = |key: &str| summary[key].as_u64().ok_or(format!("no {key} in {line}"));
-    for key in ["connect", "read", "write", "status", "timeout"] {
-        if number(key)? != 0 {
-            return Err(format!("errors in the load, which voids it: {line}"));
-        }
-    }
-    let requests = u32::try_from(number("requests")?).map_err(|e| format!("{line}: {e}"))?;
-    if requests == 0 {
-        return Err("not one request was answered".to_owned());
-    }
-    let seconds = Duration::from_micros(number("microseconds")?).as_secs_f64();
-    Ok(Done { requests, seconds })
+    let why = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{command:?} ended ({}): {} {}", output.status, said.trim(), why.trim()))
 }
 
 /// Where a program lies on PATH.

@@ -1,7 +1,7 @@
 //! Processes that a bench starts, what they cost, and the directory they write to.
 //!
 //! Law: whatever was started here ends here, by its own pid, also when the bench fails or panics (`Drop`);
-//! nothing else is ever signalled. CPU is that of the whole process tree, all threads, from `/proc`.
+//! nothing else is ever signalled. CPU and memory are those of the whole process tree, from `/proc`.
 //!
 //! Not here, on purpose: pinning, priorities, cgroups (the machine is taken as it is), and unsafe calls:
 //! signals go through `kill` of the shell. A bench that is itself killed by SIGKILL leaves its servers behind.
@@ -112,6 +112,19 @@ impl Running {
             sum.system += stat.system;
         }
         Ok(sum)
+    }
+
+    /// Resident memory (`VmRSS`) of the whole tree, in KiB. Pages that two of its processes share count twice.
+    pub(crate) fn memory(&mut self) -> Result<u64, String> {
+        self.alive()?;
+        self.members = tree(self.child.id());
+        let resident = |pid: &u32| {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+            line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+        };
+        let sum: Option<u64> = self.members.keys().map(resident).sum();
+        sum.ok_or_else(|| format!("{}: its memory cannot be read", self.name))
     }
 
     /// An error with its last words if the server is gone.

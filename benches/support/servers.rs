@@ -1,10 +1,10 @@
-//! The four servers of the load bench: an upstream, and three proxies before it that do the same job.
+//! The servers of the load benches: an upstream, and three proxies before it that do the same job.
 //!
 //! Law: each proxy has one worker, keeps connections to the upstream, and sets the same `Authorization`.
 //! The upstream answers 401 without it, so a proxy that skips the job voids the run instead of winning it.
 //! Everything binds loopback, on ports the kernel gave, with all files in the scratch directory.
 //!
-//! Not here, on purpose: other peers, TLS, key checks. This bench is about the price of the plain path.
+//! Not here, on purpose: other peers, key checks, TLS for bare Pingora, which has no listener of Tollgate's kind.
 
 use std::env;
 use std::net::{Ipv4Addr, TcpListener};
@@ -13,12 +13,16 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::certificate::Certificate;
 use super::load::{ANSWER, PATH, ask, on_path};
 use super::process::{Running, Scratch};
 
 /// What the proxies inject: `bearer` and this. Handed to bare and Tollgate by the variable.
 const SECRET: &str = "bench-upstream-secret";
 const SECRET_VARIABLE: &str = "BENCH_SECRET";
+
+/// Connections of an nginx that nobody wants more of.
+const WORKER: usize = 1024;
 
 /// How long a server may take until it answers.
 const START: Duration = Duration::from_secs(10);
@@ -45,11 +49,60 @@ impl Programs {
     }
 }
 
+/// The proxies, in the order of the reports.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Nginx,
+    Bare,
+    Tollgate,
+}
+
+/// What a bench wants beyond one plain listener.
+#[derive(Default)]
+pub(crate) struct Needs {
+    /// Clients at once, when they are more than some hundred.
+    pub(crate) connections: Option<usize>,
+    /// A second listener, with TLS and HTTP/2.
+    pub(crate) certificate: Option<Certificate>,
+}
+
 /// A server that answered rightly at least once.
 pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) port: u16,
+    /// The listener with TLS.
+    pub(crate) secure: Option<u16>,
     pub(crate) process: Running,
+}
+
+impl Server {
+    /// Starts a proxy before `upstream`.
+    pub(crate) fn start(
+        kind: Kind,
+        needs: &Needs,
+        programs: &Programs,
+        scratch: &Scratch,
+        upstream: u16,
+    ) -> Result<Server, String> {
+        let mut server = match kind {
+            Kind::Nginx => nginx_proxy(needs, programs, scratch, upstream)?,
+            Kind::Bare => bare(programs, scratch, upstream)?,
+            Kind::Tollgate => tollgate(needs, programs, scratch, upstream)?,
+        };
+        let port = server.port;
+        wait(&mut server, || ask(port))?;
+        Ok(server)
+    }
+
+    /// The base of its plain URLs.
+    pub(crate) fn plain(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The base of its URLs with TLS.
+    pub(crate) fn tls(&self) -> Result<String, String> {
+        Ok(format!("https://127.0.0.1:{}", self.secure.ok_or("it has no listener with TLS")?))
+    }
 }
 
 /// Starts the upstream.
@@ -67,8 +120,8 @@ pub(crate) fn upstream(programs: &Programs, scratch: &Scratch) -> Result<Server,
     }}
   }}"#
     );
-    let process = nginx("upstream", &http, programs, scratch)?;
-    let mut server = Server { name: "upstream", port, process };
+    let process = nginx("upstream", &http, WORKER, programs, scratch)?;
+    let mut server = Server { name: "upstream", port, secure: None, process };
     // Without the secret it must refuse, which is the sign of life as well.
     wait(&mut server, || match ask(port) {
         Err(why) if why.contains(" 401 ") => Ok(()),
@@ -78,17 +131,18 @@ pub(crate) fn upstream(programs: &Programs, scratch: &Scratch) -> Result<Server,
     Ok(server)
 }
 
-/// Starts the three proxies, in the order of the report.
-pub(crate) fn proxies(programs: &Programs, scratch: &Scratch, upstream: u16) -> Result<[Server; 3], String> {
-    Ok([
-        ready(nginx_proxy(programs, scratch, upstream)?)?,
-        ready(bare(programs, scratch, upstream)?)?,
-        ready(tollgate(programs, scratch, upstream)?)?,
-    ])
-}
-
-fn nginx_proxy(programs: &Programs, scratch: &Scratch, upstream: u16) -> Result<Server, String> {
+fn nginx_proxy(needs: &Needs, programs: &Programs, scratch: &Scratch, upstream: u16) -> Result<Server, String> {
     let port = free_port()?;
+    let secure = needs.certificate.as_ref().map(|_| free_port()).transpose()?;
+    // Older than 1.23.4 it would not speak TLS 1.3 by itself.
+    let tls = needs.certificate.as_ref().zip(secure).map_or_else(String::new, |(certificate, port)| {
+        format!(
+            "listen 127.0.0.1:{port} ssl http2;\n    ssl_protocols TLSv1.2 TLSv1.3;\n    \
+             ssl_certificate {};\n    ssl_certificate_key {};",
+            certificate.chain.display(),
+            certificate.key.display()
+        )
+    });
     // The limits on requests and time per connection are lifted because Pingora has none by default.
     let http = format!(
         r#"
@@ -99,6 +153,7 @@ fn nginx_proxy(programs: &Programs, scratch: &Scratch, upstream: u16) -> Result<
   }}
   server {{
     listen 127.0.0.1:{port};
+    {tls}
     keepalive_requests 1000000000;
     location / {{
       proxy_pass http://origin;
@@ -108,8 +163,10 @@ fn nginx_proxy(programs: &Programs, scratch: &Scratch, upstream: u16) -> Result<
     }}
   }}"#
     );
-    let process = nginx("nginx", &http, programs, scratch)?;
-    Ok(Server { name: "nginx", port, process })
+    // One more for each request that is on its way to the upstream, and for what is kept there.
+    let connections = needs.connections.map_or(WORKER, |clients| clients + WORKER);
+    let process = nginx("nginx", &http, connections, programs, scratch)?;
+    Ok(Server { name: "nginx", port, secure, process })
 }
 
 fn bare(programs: &Programs, scratch: &Scratch, upstream: u16) -> Result<Server, String> {
@@ -118,11 +175,28 @@ fn bare(programs: &Programs, scratch: &Scratch, upstream: u16) -> Result<Server,
     command.arg(port.to_string()).arg(format!("127.0.0.1:{upstream}"));
     command.env(SECRET_VARIABLE, SECRET);
     let process = Running::start("bare", command, scratch)?;
-    Ok(Server { name: "bare", port, process })
+    Ok(Server { name: "bare", port, secure: None, process })
 }
 
-fn tollgate(programs: &Programs, scratch: &Scratch, upstream: u16) -> Result<Server, String> {
+fn tollgate(needs: &Needs, programs: &Programs, scratch: &Scratch, upstream: u16) -> Result<Server, String> {
     let port = free_port()?;
+    let secure = needs.certificate.as_ref().map(|_| free_port()).transpose()?;
+    let mut own = String::new();
+    if needs.connections.is_some() || secure.is_some() {
+        own += "tollgate:\n";
+    }
+    if let Some(clients) = needs.connections {
+        // One more for who asks whether it is ready.
+        own += &format!("  limits: {{connections: {}}}\n", clients + 1);
+    }
+    if let (Some(certificate), Some(secure)) = (&needs.certificate, secure) {
+        own += &format!(
+            "  listen:\n    - 127.0.0.1:{port}\n    - address: 127.0.0.1:{secure}\n      \
+             tls: {{cert: {}, key: {}}}\n",
+            certificate.chain.display(),
+            certificate.key.display()
+        );
+    }
     let config = format!(
         r#"
 general_settings:
@@ -132,24 +206,33 @@ general_settings:
       target: http://127.0.0.1:{upstream}{PATH}
       headers:
         Authorization: "bearer os.environ/{SECRET_VARIABLE}"
-"#
+{own}"#
     );
     let config = scratch.write("tollgate.yaml", &config)?;
     let mut command = Command::new(&programs.tollgate);
     command.arg("--config").arg(config);
-    command.args(["--port", &port.to_string(), "--num_workers", "1"]);
+    command.args(["--num_workers", "1"]);
+    if secure.is_none() {
+        command.args(["--port", &port.to_string()]);
+    }
     command.env(SECRET_VARIABLE, SECRET);
     let process = Running::start("tollgate", command, scratch)?;
-    Ok(Server { name: "tollgate", port, process })
+    Ok(Server { name: "tollgate", port, secure, process })
 }
 
 /// One nginx with one worker and every file below the scratch directory, so that it needs no rights.
-fn nginx(name: &'static str, http: &str, programs: &Programs, scratch: &Scratch) -> Result<Running, String> {
+fn nginx(
+    name: &'static str,
+    http: &str,
+    connections: usize,
+    programs: &Programs,
+    scratch: &Scratch,
+) -> Result<Running, String> {
     let temp = |kind: &str| format!("  {kind}_temp_path {name}-{kind};\n");
     let temps: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(temp).concat();
     let config = format!(
         "daemon off;\nworker_processes 1;\npid {name}.pid;\nerror_log stderr warn;\n\
-         events {{ worker_connections 1024; }}\n\
+         events {{ worker_connections {connections}; }}\n\
          http {{\n  access_log off;\n  keepalive_timeout 1h;\n{temps}{http}\n}}\n"
     );
     let config = scratch.write(&format!("{name}.conf"), &config)?;
@@ -157,12 +240,6 @@ fn nginx(name: &'static str, http: &str, programs: &Programs, scratch: &Scratch)
     // -e: else it opens the log of the installed nginx before it reads our file.
     command.arg("-p").arg(scratch.path()).args(["-e", "stderr", "-c"]).arg(config);
     Running::start(name, command, scratch)
-}
-
-fn ready(mut server: Server) -> Result<Server, String> {
-    let port = server.port;
-    wait(&mut server, || ask(port))?;
-    Ok(server)
 }
 
 /// Asks until the answer is right, the server ends, or patience does.

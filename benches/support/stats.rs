@@ -30,3 +30,10 @@ pub(crate) fn median(samples: impl IntoIterator<Item = f64>) -> f64 {
     let middle = sorted.len() / 2;
     if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) }
 }
+
+/// The lowest and the highest.
+pub(crate) fn range(samples: impl IntoIterator<Item = f64>) -> (f64, f64) {
+    samples
+        .into_iter()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), sample| (low.min(sample), high.max(sample)))
+}
