@@ -190,44 +190,35 @@ impl ServerApp for Edge {
 }
 
 impl Edge {
-    async fn connection(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        let socket = stream.into_any().downcast::<Socket>().ok()?;
+    /// A connection from its acceptance on.
+    async fn connection(&self, stream: Stream, shutdown: &ShutdownWatch) {
+        let Ok(socket) = stream.into_any().downcast::<Socket>() else { return };
         let peer = peer(&socket);
         let _seat = match self.rules.connections.enter(peer.map(|peer| peer.ip())) {
             Ok(seat) => seat,
             Err(full) => {
                 let all = full == Full::All;
-                self.desk.record_refused(peer, &Rejection::TooManyConnections { all });
-                return None;
+                return self.desk.record_refused(peer, &Rejection::TooManyConnections { all });
             }
         };
         let (mut connection, by_alpn) = match timeout(self.rules.times.head, self.prepare(socket)).await {
             Ok(Ok(prepared)) => prepared,
-            Ok(Err(rejection)) => {
-                if let Some(rejection) = rejection {
-                    self.desk.record_refused(peer, &rejection);
-                }
-                return None;
-            }
-            Err(_) => {
-                self.desk.record_refused(peer, &Rejection::HeadTimeout);
-                return None;
-            }
+            Ok(Err(Some(rejection))) => return self.desk.record_refused(peer, &rejection),
+            Ok(Err(None)) => return,
+            Err(_) => return self.desk.record_refused(peer, &Rejection::HeadTimeout),
         };
         let descriptor = connection.transport.descriptor();
         let mut watch = Watch::new(self.rules.times, descriptor, Arc::clone(&connection.vitals));
         let mut drain = shutdown.clone();
-        let http2 = if connection.transport.is_tls() {
-            by_alpn
-        } else {
-            self.has_preface(&mut connection, &mut watch, &mut drain).await?
+        let http2 = match connection.transport.is_tls() {
+            true => Some(by_alpn),
+            false => self.has_preface(&mut connection, &mut watch, &mut drain).await,
         };
-        if http2 {
-            self.http2(connection, watch, shutdown).await;
-        } else {
-            self.http1(connection, watch, shutdown).await;
+        match http2 {
+            Some(true) => self.http2(connection, watch, shutdown).await,
+            Some(false) => self.http1(connection, watch, shutdown).await,
+            None => {}
         }
-        None
     }
 }
 

@@ -73,6 +73,15 @@ async fn http2_by_alpn() {
 }
 
 #[test]
+fn an_address_of_the_command_line_keeps_the_files_certificate() {
+    let origin = Origin::plain();
+    let authority = Authority::new();
+    let gate = gate(&origin, with_certificate(&authority), &listen(""), &["--host", "127.0.0.1", "--port", "0"]);
+    assert!(gate.log().contains("listening on https://127.0.0.1:"));
+    assert!(ask(gate.port, authority.client(None, &[]), REQUEST).expect("answer").starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
 fn client_certificates_where_they_are_asked_for() {
     let origin = Origin::plain();
     let (authority, clients) = (Authority::new(), Authority::new());

@@ -21,23 +21,15 @@ pub(super) fn read(
     report: &mut Report,
 ) -> Vec<Listen> {
     let port = overrides.port.unwrap_or(listen::DEFAULT_PORT);
-    let mut out = match &overrides.host {
+    // They are read even where the command line wins, so that what is wrong with them is said.
+    let entries = own.and_then(|own| own.list("listen", report)).unwrap_or_default();
+    let read = read_entries(entries, folder, edge, report);
+    let mut out = match (&overrides.host, overrides.port) {
         // The command line has been checked by the time a file is read.
-        Some(host) => listen::host(host, port).unwrap_or_else(|| listen::loopback(port)),
-        None => {
-            let entries = own.and_then(|own| own.list("listen", report));
-            match entries {
-                Some(entries) if !entries.is_empty() => {
-                    // They are read even where the command line wins, so that what is wrong with them is said.
-                    let read = read_entries(entries, folder, edge, report);
-                    match overrides.port {
-                        Some(port) => moved(read, port),
-                        None => read,
-                    }
-                }
-                _ => listen::loopback(port),
-            }
-        }
+        (Some(host), _) => like(listen::host(host, port).unwrap_or_else(|| listen::loopback(port)), read.first()),
+        (None, _) if read.is_empty() => listen::loopback(port),
+        (None, Some(port)) => moved(read, port),
+        (None, None) => read,
     };
     if let (Some(cert), Some(key)) = (&overrides.tls_cert, &overrides.tls_key) {
         let tls = Tls { cert: cert.clone(), key: key.clone(), client_ca: None, site: top.clone() };
@@ -46,6 +38,15 @@ pub(super) fn read(
         }
     }
     out
+}
+
+/// An address of the command line is spoken to as the file's first is: nothing is less guarded for having moved.
+fn like(mut listens: Vec<Listen>, first: Option<&Listen>) -> Vec<Listen> {
+    for (listen, first) in listens.iter_mut().zip(first.into_iter().cycle()) {
+        listen.tls.clone_from(&first.tls);
+        listen.announced = first.announced;
+    }
+    listens
 }
 
 /// The same addresses at another port, each once.
