@@ -126,6 +126,7 @@ bench: ## measure CPU and idle memory beside bare Pingora and nginx; fails over 
 	$(CARGO) bench --locked --bench route
 	$(CARGO) bench --locked --bench idle
 	$(CARGO) bench --locked --bench pass_through
+	$(CARGO) bench --locked --bench keys
 	$(CARGO) bench --locked --bench listeners
 
 .PHONY: ci

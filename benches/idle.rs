@@ -83,7 +83,7 @@ fn run() -> Result<bool, String> {
 }
 
 fn figure(kind: Kind, clients: usize, programs: &Programs, scratch: &Scratch, upstream: u16) -> Result<Figure, String> {
-    let needs = Needs { connections: Some(clients), certificate: None };
+    let needs = Needs { connections: Some(clients), ..Needs::default() };
     let mut server = Server::start(kind, &needs, programs, scratch, upstream)?;
     let named = |name: &str, why: String| format!("{name}: {why}");
     let before = settled(&mut server)?;

@@ -72,9 +72,9 @@ fn run() -> Result<(), String> {
     let programs = Programs::find()?;
     let machine = machine();
     let scratch = Scratch::new("listeners").map_err(|e| format!("no temporary directory: {e}"))?;
-    let clients = Clients { wrk: Wrk::new(&scratch)?, h2load: H2load::new(&scratch)?, openssl: Openssl::new()? };
+    let clients = Clients { wrk: Wrk::new(&scratch, None)?, h2load: H2load::new(&scratch)?, openssl: Openssl::new()? };
     let origin = upstream(&programs, &scratch)?;
-    let needs = Needs { connections: None, certificate: Some(Certificate::new(&scratch)?) };
+    let needs = Needs { certificate: Some(Certificate::new(&scratch)?), ..Needs::default() };
     let start = |kind| Server::start(kind, &needs, &programs, &scratch, origin.port);
     let mut servers = [start(Kind::Nginx)?, start(Kind::Tollgate)?];
     let mut lines = AccessLines::new(&scratch);

@@ -53,7 +53,7 @@ fn run() -> Result<bool, String> {
     // Before the load is ours.
     let machine = machine();
     let scratch = Scratch::new("bench").map_err(|e| format!("no temporary directory: {e}"))?;
-    let wrk = Wrk::new(&scratch)?;
+    let wrk = Wrk::new(&scratch, None)?;
     let origin = upstream(&programs, &scratch)?;
     let start = |kind| Server::start(kind, &Needs::default(), &programs, &scratch, origin.port);
     let mut servers = [start(Kind::Nginx)?, start(Kind::Bare)?, start(Kind::Tollgate)?];

@@ -21,6 +21,9 @@ use super::process::{Running, Scratch};
 const SECRET: &str = "bench-upstream-secret";
 const SECRET_VARIABLE: &str = "BENCH_SECRET";
 
+/// A virtual key.
+pub(crate) const KEY: &str = "sk-bench-0b7c1f52a9d34e88";
+
 /// Connections of an nginx that nobody wants more of.
 const WORKER: usize = 1024;
 
@@ -64,6 +67,9 @@ pub(crate) struct Needs {
     pub(crate) connections: Option<usize>,
     /// A second listener, with TLS and HTTP/2.
     pub(crate) certificate: Option<Certificate>,
+    /// So many virtual keys, of which [`KEY`] is one, with limits that are far away. The route stays open: a known key is
+    /// looked up and counted there too.
+    pub(crate) keys: Option<usize>,
 }
 
 /// A server that answered rightly at least once.
@@ -182,8 +188,15 @@ fn tollgate(needs: &Needs, programs: &Programs, scratch: &Scratch, upstream: u16
     let port = free_port()?;
     let secure = needs.certificate.as_ref().map(|_| free_port()).transpose()?;
     let mut own = String::new();
-    if needs.connections.is_some() || secure.is_some() {
+    if needs.connections.is_some() || secure.is_some() || needs.keys.is_some() {
         own += "tollgate:\n";
+    }
+    if let Some(count) = needs.keys {
+        own += "  keys:\n";
+        own += &format!("    - {{key: {KEY}, rpm_limit: 4000000000, max_parallel_requests: 1000}}\n");
+        for number in 1..count {
+            own += &format!("    - {{hash: '{number:064x}', rpm_limit: 60, max_parallel_requests: 10}}\n");
+        }
     }
     if let Some(clients) = needs.connections {
         // One more for who asks whether it is ready.

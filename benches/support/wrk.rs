@@ -23,13 +23,16 @@ pub(crate) struct Wrk {
 }
 
 impl Wrk {
-    pub(crate) fn new(scratch: &Scratch) -> Result<Wrk, String> {
+    /// `key`: what every request bears in `x-api-key`.
+    pub(crate) fn new(scratch: &Scratch, key: Option<&str>) -> Result<Wrk, String> {
         let program = on_path("wrk")?;
+        let key = key.map_or_else(String::new, |key| format!("wrk.headers[\"x-api-key\"] = \"{key}\""));
         // The summary goes out as one line of JSON after wrk's own report.
         let script = format!(
             r#"
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
+{key}
 wrk.body = [[{QUESTION}]]
 done = function(summary, latency, requests)
   local e = summary.errors

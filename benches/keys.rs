@@ -1,0 +1,91 @@
+//! `make bench`: what a virtual key with limits costs, beside bare Pingora that knows neither.
+//!
+//! Law: as in `pass_through`, CPU per completed request of the whole process tree, interleaved rounds, the median of the paired
+//! ratios. Every request bears a key with a limit on requests a minute and one on requests at once, both far away. Once with one
+//! key, once among 100,000. Exit 1 above `KEYS_LIMIT` x bare, or when a key takes more memory than `KEYS_BYTES`; 2: no verdict.
+//!
+//! Not here, on purpose: a store; these keys stand in the config.
+//!
+//! Variables: `BENCH_PAIRS` (9), `BENCH_SECONDS` per load (3), `KEYS_LIMIT` (1.15), `KEYS_BYTES` (1024), `KEYS_MANY` (100000).
+
+use std::process::ExitCode;
+
+use support::machine::{machine, setting};
+use support::process::Scratch;
+use support::sample::measure;
+use support::servers::{KEY, Kind, Needs, Programs, Server, upstream};
+use support::stats::{asked_to_measure, median, range};
+use support::wrk::Wrk;
+
+mod support;
+
+fn main() -> ExitCode {
+    if !asked_to_measure("keys") {
+        return ExitCode::SUCCESS;
+    }
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(why) => {
+            eprintln!("keys: no verdict: {why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether every figure is within its limit.
+fn run() -> Result<bool, String> {
+    let limit: f64 = setting("KEYS_LIMIT", 1.15)?;
+    let most_bytes: f64 = setting("KEYS_BYTES", 1024.0)?;
+    let many: usize = setting("KEYS_MANY", 100_000)?;
+    let programs = Programs::find()?;
+    println!("{}", machine());
+    let one = round(&programs, 1)?;
+    let all = round(&programs, many)?;
+    let bytes = (all.resident as f64 - one.resident as f64) / (many - 1) as f64;
+    println!("{bytes:.0} bytes of memory for each idle key of {many}, limit {most_bytes:.0}");
+    let within = one.ratio <= limit && all.ratio <= limit && bytes <= most_bytes;
+    println!("{}", if within { "within the limits" } else { "OVER A LIMIT" });
+    Ok(within)
+}
+
+/// What was found with so many keys.
+struct Found {
+    ratio: f64,
+    /// Bytes held before the load.
+    resident: u64,
+}
+
+fn round(programs: &Programs, keys: usize) -> Result<Found, String> {
+    let pairs: usize = setting("BENCH_PAIRS", 9)?;
+    let seconds: u32 = setting("BENCH_SECONDS", 3)?;
+    let scratch = Scratch::new("bench-keys").map_err(|e| format!("no temporary directory: {e}"))?;
+    let wrk = Wrk::new(&scratch, Some(KEY))?;
+    let origin = upstream(programs, &scratch)?;
+    let needs = Needs { keys: Some(keys), ..Needs::default() };
+    let mut bare = Server::start(Kind::Bare, &needs, programs, &scratch, origin.port)?;
+    let mut tollgate = Server::start(Kind::Tollgate, &needs, programs, &scratch, origin.port)?;
+    let resident = tollgate.process.memory()? * 1024;
+    let mut ratios = Vec::new();
+    let mut ours = Vec::new();
+    for number in 0..=pairs {
+        let mut cost = [0.0; 2];
+        for turn in 0..2 {
+            let index = (turn + number) % 2;
+            let server = if index == 0 { &mut bare } else { &mut tollgate };
+            cost[index] = measure(server, |server| wrk.load(&server.plain(), seconds))?.cpu.total();
+        }
+        // The first is the warm-up.
+        if number > 0 {
+            ratios.push(cost[1] / cost[0]);
+            ours.push(cost[1]);
+        }
+    }
+    let (low, high) = range(ratios.iter().copied());
+    let ratio = median(ratios.iter().copied());
+    println!(
+        "{keys} keys: {:.1} µs CPU/request; tollgate / bare {ratio:.3} ({low:.3}-{high:.3})",
+        median(ours.iter().copied())
+    );
+    Ok(Found { ratio, resident })
+}
