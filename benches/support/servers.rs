@@ -195,7 +195,7 @@ fn tollgate(needs: &Needs, programs: &Programs, scratch: &Scratch, upstream: u16
         own += "  keys:\n";
         own += &format!("    - {{key: {KEY}, rpm_limit: 4000000000, max_parallel_requests: 1000}}\n");
         for number in 1..count {
-            own += &format!("    - {{hash: '{number:064x}', rpm_limit: 60, max_parallel_requests: 10}}\n");
+            own += &format!("    - hash: '{number:064x}'\n");
         }
     }
     if let Some(clients) = needs.connections {

@@ -19,7 +19,11 @@ pub struct KeyId([u8; 32]);
 
 /// The secret that turns digests into ids.
 #[derive(Clone)]
-pub struct Salt(Zeroizing<Vec<u8>>);
+pub struct Salt {
+    bytes: Zeroizing<Vec<u8>>,
+    /// Begun with the salt, which is half of the work.
+    begun: Option<Hmac<Sha256>>,
+}
 
 impl Digest {
     /// The digest of `key`.
@@ -53,12 +57,15 @@ impl KeyId {
 impl Salt {
     /// A salt of these bytes.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self(Zeroizing::new(bytes.into()))
+        let bytes = Zeroizing::new(bytes.into());
+        // A key of any length will do (RFC 2104 section 2), so this cannot fail.
+        let begun = Hmac::<Sha256>::new_from_slice(&bytes).ok();
+        Self { bytes, begun }
     }
 
     /// The bytes, for who keeps them.
     pub fn expose(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 
     /// What a key of this digest is known by.
@@ -72,8 +79,7 @@ impl Salt {
     }
 
     fn mac(&self, bytes: &[u8]) -> [u8; 32] {
-        // A key of any length will do (RFC 2104 section 2), so this cannot fail.
-        let Ok(mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return [0; 32] };
+        let Some(mac) = self.begun.clone() else { return [0; 32] };
         mac.chain_update(bytes).finalize().into_bytes().into()
     }
 }

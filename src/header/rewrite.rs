@@ -49,11 +49,13 @@ impl HeaderPlan {
     pub fn changes(&self, fields: &HeaderMap, is_key: impl Fn(&[u8]) -> bool) -> Changes {
         let mut changes = Changes::default();
         for (name, value) in fields {
-            let holds_key = is_key(value.as_bytes()) || is_key(name.as_str().as_bytes());
-            if let Some(wanted) = passed_name(name).filter(|wanted| !holds_key && !self.sets(wanted)) {
+            // A key is looked for only where it would leave: for a virtual one that means digests.
+            let holds_key = || is_key(value.as_bytes()) || is_key(name.as_str().as_bytes());
+            if let Some(wanted) = passed_name(name).filter(|wanted| !self.sets(wanted) && !holds_key()) {
                 changes.passed.push((wanted, value.clone()));
             }
-            if self.withheld(name, holds_key).is_some() && changes.removed.last() != Some(name) {
+            let goes = self.withheld(name, false).is_some() || holds_key();
+            if goes && changes.removed.last() != Some(name) {
                 changes.removed.push(name.clone());
             }
         }

@@ -101,10 +101,8 @@ fn tell_of_limits(response: &mut ResponseHeader, held: &Held) -> Result<()> {
         return Ok(());
     }
     let upstreams_own = response.headers.keys().any(|name| name.as_str().starts_with("x-ratelimit-"));
-    for (name, value) in standing_headers(held) {
-        if !upstreams_own || name.starts_with("x-ratelimit-api_key-") {
-            response.insert_header(name, value)?;
-        }
+    for (name, value) in standing_headers(held, !upstreams_own) {
+        response.insert_header(name, value)?;
     }
     Ok(())
 }

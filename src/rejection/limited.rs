@@ -3,6 +3,9 @@
 //! The law: who waits as long as `Retry-After` says is served, a second less is too short; it is never 0. Where nothing will ever
 //! pass it is not there. Names are LiteLLM's for the key, and OpenAI's standard ones; resets are written as OpenAI writes them.
 
+use http::header::{HeaderName, HeaderValue};
+use smallvec::SmallVec;
+
 use crate::limit::{Exceeded, Held, Holder, Kind};
 
 /// The sentence. LiteLLM's own begins alike; it tells a digest of the key, which this does not.
@@ -49,18 +52,29 @@ pub(super) fn headers(exceeded: &Exceeded) -> Vec<(&'static str, String)> {
     out
 }
 
-/// What an answer says of the limits it has counted against: the key's under LiteLLM's names, the one that is nearest to its
-/// end under the standard ones.
-pub fn standing_headers(held: &Held) -> Vec<(&'static str, String)> {
-    let mut out = Vec::new();
+/// The header that tells the key's limit; LiteLLM's name.
+const KEY_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-api_key-limit-requests");
+/// What is left of it.
+const KEY_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-api_key-remaining-requests");
+/// OpenAI's names.
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit-requests");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining-requests");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset-requests");
+
+/// What an answer says of the limits it has counted against: the key's under LiteLLM's names; under the standard ones, when
+/// `standard`, the one that is nearest to its end.
+pub fn standing_headers(held: &Held, standard: bool) -> SmallVec<[(HeaderName, HeaderValue); 5]> {
+    let mut out = SmallVec::new();
     if let Some((_, most, standing)) = held.standings.iter().find(|(holder, ..)| *holder == Holder::Key) {
-        out.push(("x-ratelimit-api_key-limit-requests", most.to_string()));
-        out.push(("x-ratelimit-api_key-remaining-requests", standing.remaining.to_string()));
+        out.push((KEY_LIMIT, (*most).into()));
+        out.push((KEY_REMAINING, standing.remaining.into()));
     }
-    if let Some((_, most, standing)) = held.standings.iter().min_by_key(|(_, _, standing)| standing.remaining) {
-        out.push(("x-ratelimit-limit-requests", most.to_string()));
-        out.push(("x-ratelimit-remaining-requests", standing.remaining.to_string()));
-        out.push(("x-ratelimit-reset-requests", duration(standing.reset)));
+    let nearest = held.standings.iter().min_by_key(|(_, _, standing)| standing.remaining);
+    if let (Some((_, most, standing)), true) = (nearest, standard) {
+        out.push((LIMIT, (*most).into()));
+        out.push((REMAINING, standing.remaining.into()));
+        // Digits and letters alone.
+        out.extend(HeaderValue::from_str(&duration(standing.reset)).ok().map(|reset| (RESET, reset)));
     }
     out
 }
