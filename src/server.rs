@@ -197,7 +197,12 @@ async fn run(
     let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
     let resolver = Arc::new(Resolver::new(network));
     let rules = rules(edge);
-    let manner = Manner { format: options.format, detailed: options.detailed, write_timeout: rules.times.write };
+    let manner = Manner {
+        format: options.format,
+        detailed: options.detailed,
+        write_timeout: rules.times.write,
+        body: rules.times.body,
+    };
     let proxy = EdgeProxy::new(snapshot, resolver, Arc::clone(&load), manner);
     let hosted = edge::hosted(http_proxy(&Arc::new(conf), proxy.clone()), &rules);
     let (stop, stopped) = watch::channel(false);

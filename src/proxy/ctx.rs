@@ -8,7 +8,7 @@ use super::Served;
 use super::access_log::{self, Format};
 use super::record::RequestRecord;
 use crate::admit::{Admission, Refusal};
-use crate::downstream::Vitals;
+use crate::downstream::{Rate, Vitals};
 use crate::rejection::{Dialect, Rejection};
 use crate::resolve::Addresses;
 use crate::snapshot::{Lead, Member, Snapshot};
@@ -87,6 +87,12 @@ impl RequestCtx {
         self.dialect = refusal.dialect;
         self.record.route.clone_from(&refusal.route);
         self.rejection = Some(refusal.rejection.clone());
+    }
+
+    /// Whether the body of this attempt has come more slowly than it may.
+    pub(super) fn is_trickling(&self, least: &Rate) -> bool {
+        let taken = self.record.begun.elapsed();
+        taken > least.window && (self.attempt.body_bytes as f64) < least.bytes * taken.as_secs_f64()
     }
 
     /// The request has been sent whole: from now on the upstream's silence counts.

@@ -39,7 +39,7 @@ use respond::Answer;
 
 use crate::admit::{self, Head, Step};
 use crate::clock::Moment;
-use crate::downstream::{Lease, Vitals};
+use crate::downstream::{Lease, Rate, Vitals};
 use crate::rejection::Rejection;
 use crate::resolve::Resolver;
 use crate::snapshot::Snapshot;
@@ -56,6 +56,8 @@ pub struct Manner {
     pub detailed: bool,
     /// How long a client may take nothing of an answer.
     pub write_timeout: Duration,
+    /// The least that a body must bring.
+    pub body: Rate,
 }
 
 /// The proxy. Clones are the same one.
@@ -215,6 +217,10 @@ impl ProxyHttp for EdgeProxy {
         if end && !ctx.attempt.body_done {
             ctx.attempt.body_done = true;
             ctx.await_upstream();
+        }
+        // Over HTTP/1 the edge watches the connection; over HTTP/2 each piece that trickles in is the moment to look.
+        if ctx.vitals.is_none() && !end && ctx.is_trickling(&self.manner.body) {
+            return Err(fault::rejected(ctx, Rejection::BodyTimeout));
         }
         match ctx.snapshot.request_bytes {
             Some(most) if ctx.attempt.body_bytes > most => Err(fault::rejected(ctx, Rejection::BodyTooLarge(most))),

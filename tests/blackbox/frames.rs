@@ -257,6 +257,27 @@ fn endless_header_blocks_and_resets_end_the_connection() {
 }
 
 #[test]
+fn a_body_that_trickles_over_http2_is_408() {
+    let origin = StrictOrigin::start();
+    let entry = format!("{{path: /v1, target: 'http://127.0.0.1:{}/base', include_subpath: true}}", origin.port);
+    let gate = Gate::start(&routes(&[entry], "tollgate: {timeouts: {body: 0.3}, limits: {body_rate: 1000}}"));
+    let mut raw = Raw::connect(gate.port);
+    raw.write(&headers(0, &[]));
+    let mut writer = Raw(raw.0.try_clone().expect("clone"));
+    let trickling = std::thread::spawn(move || {
+        // The pace of a slow client is what is tested here.
+        while writer.write(&frame(DATA, 0, 1, b"x")) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    assert_eq!(raw.outcome(), "refused");
+    wait_until("it is logged", || gate.log().contains("\"reason\":\"body_timeout\""));
+    let _ = raw.0.shutdown(std::net::Shutdown::Both);
+    trickling.join().expect("the client ends");
+    assert!(origin.judge().0.is_empty());
+}
+
+#[test]
 fn a_quiet_client_keeps_its_connection() {
     let origin = StrictOrigin::start();
     let gate = gate(&origin);
