@@ -15,7 +15,7 @@ use http::{Method, Version};
 
 use crate::auth::{AuthFault, KeyPlaces, Principal};
 use crate::clock::Moment;
-use crate::framing::{Fault, looks_alike};
+use crate::framing::{Fault, is_length, looks_alike};
 use crate::health::{self, Probe};
 use crate::limit::{Held, Place};
 use crate::rejection::{Dialect, Rejection};
@@ -224,6 +224,10 @@ fn refuse_misreadable(head: Head<'_>) -> Result<(), Rejection> {
     }
     if head.headers.keys().any(|name| looks_alike(name.as_str().as_bytes())) {
         return Err(Rejection::BadFrame(Fault::LookAlike));
+    }
+    let mut lengths = head.headers.get_all(header::CONTENT_LENGTH).iter();
+    if lengths.next().is_some_and(|length| !is_length(length.as_bytes())) || lengths.next().is_some() {
+        return Err(Rejection::BadFrame(Fault::Length));
     }
     Ok(())
 }

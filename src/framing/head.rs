@@ -236,6 +236,11 @@ fn number(value: &[u8]) -> Result<u64, Fault> {
     value.filter(|value| *value <= i64::MAX as u64).ok_or(Fault::Length)
 }
 
+/// Whether a length is written as it is taken here.
+pub fn is_length(value: &[u8]) -> bool {
+    number(value).is_ok()
+}
+
 /// Codings of RFC 9112 section 7, with `chunked` at the end and once.
 fn is_known_coding(value: &[u8]) -> bool {
     let mut codings = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).rev();

@@ -9,7 +9,7 @@ mod chunk;
 mod head;
 
 pub use chunk::Chunks;
-pub use head::{Head, Limits, Scan, looks_alike};
+pub use head::{Head, Limits, Scan, is_length, looks_alike};
 
 /// Why a request cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
