@@ -6,9 +6,13 @@ use base64::engine::general_purpose::STANDARD;
 use crate::support::gate::{KEY, routes};
 use crate::support::{Gate, Origin, send};
 
+const VALID: &str = "sk-virtual-valid-0123456789";
+const BLOCKED: &str = "sk-virtual-blocked-0123456789";
+const ENDED: &str = "sk-virtual-ended-0123456789";
+
 fn gate(origin: &Origin, forward: bool) -> Gate {
     let url = origin.url("/");
-    Gate::routes(&[
+    let entries = [
         format!("{{path: /open, target: '{url}', forward_headers: {forward}, include_subpath: true}}"),
         format!("{{path: /keyed, target: '{url}', forward_headers: {forward}, include_subpath: true, auth: true}}"),
         format!(
@@ -17,29 +21,47 @@ fn gate(origin: &Origin, forward: bool) -> Gate {
         format!(
             "{{path: /langfuse, target: '{url}', forward_headers: {forward}, auth: true, custom_auth_parser: langfuse}}"
         ),
-    ])
+    ];
+    let keys = format!(
+        "tollgate: {{keys: [{{key: {VALID}}}, {{key: {BLOCKED}, blocked: true}}, {{key: {ENDED}, expires: '2020-01-01T00:00:00Z'}}]}}"
+    );
+    Gate::start(&routes(&entries, &keys))
 }
 
 #[test]
 fn a_known_key_never_leaves_wherever_it_stands() {
+    never_leaves(KEY, true);
+}
+
+#[test]
+fn nor_does_a_virtual_one_that_is_valid_blocked_or_ended() {
+    for key in [VALID, BLOCKED, ENDED] {
+        // Of a virtual key only a digest is known: it is found as a word, not in the middle of one.
+        never_leaves(key, false);
+    }
+}
+
+/// Tries every place. `glued`: also in the middle of other letters.
+fn never_leaves(key: &str, glued: bool) {
+    let (before, after) = if glued { ("prefix", "suffix") } else { ("prefix ", " suffix") };
     let basic = |user: &str, password: &str| format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
     let places: Vec<(String, String)> = [
-        ("Authorization", format!("Bearer {KEY}")),
-        ("authorization", format!("bearer  {KEY}")),
-        ("AUTHORIZATION", format!("BASIC {KEY}")),
-        ("Authorization", basic(KEY, "x")),
-        ("Authorization", basic("x", KEY)),
-        ("x-api-key", KEY.into()),
-        ("X-Api-Key", format!("Bearer {KEY}")),
-        ("api-key", KEY.into()),
-        ("x-goog-api-key", KEY.into()),
-        ("Ocp-Apim-Subscription-Key", KEY.into()),
-        ("x-litellm-api-key", KEY.into()),
-        ("X-Mine", KEY.into()),
-        ("X-Unrelated", format!("prefix{KEY}suffix")),
-        ("Cookie", format!("session={KEY}; other=1")),
-        ("x-pass-custom", KEY.into()),
-        ("User-Agent", format!("me {KEY}")),
+        ("Authorization", format!("Bearer {key}")),
+        ("authorization", format!("bearer  {key}")),
+        ("AUTHORIZATION", format!("BASIC {key}")),
+        ("Authorization", basic(key, "x")),
+        ("Authorization", basic("x", key)),
+        ("x-api-key", key.into()),
+        ("X-Api-Key", format!("Bearer {key}")),
+        ("api-key", key.into()),
+        ("x-goog-api-key", key.into()),
+        ("Ocp-Apim-Subscription-Key", key.into()),
+        ("x-litellm-api-key", key.into()),
+        ("X-Mine", key.into()),
+        ("X-Unrelated", format!("{before}{key}{after}")),
+        ("Cookie", format!("session={key}; other=1")),
+        ("x-pass-custom", key.into()),
+        ("User-Agent", format!("me {key}")),
         ("Connection", "Authorization".into()),
     ]
     .into_iter()
@@ -51,20 +73,21 @@ fn a_known_key_never_leaves_wherever_it_stands() {
         for path in ["/open", "/open/sub", "/keyed", "/keyed/sub/x", "/named", "/langfuse"] {
             for (name, value) in &places {
                 for query in ["", "?key=", "?a=1&api_key=", "?x=y%20"] {
-                    let query = if query.is_empty() { String::new() } else { format!("{query}{KEY}") };
+                    let query = if query.is_empty() { String::new() } else { format!("{query}{key}") };
                     let answer = send(gate.port, &format!("POST {path}{query} HTTP/1.1\n{name}: {value}"), b"{}");
                     assert!(matches!(answer.status(), 200 | 401), "{path} {name}: {value}");
                 }
             }
         }
         let seen = origin.seen();
-        assert!(seen.len() > 100, "{}", seen.len());
+        // A blocked key opens nothing, open routes neither; there is still what hides it where nobody looks for keys.
+        assert!(seen.len() > 40, "{}", seen.len());
         for message in seen {
             let text = message.everything();
-            assert!(!text.contains(KEY), "{text}");
+            assert!(!text.contains(key), "{text}");
             for token in message.fields.iter().flat_map(|(_, value)| value.split(' ')) {
                 let decoded = STANDARD.decode(token).unwrap_or_default();
-                assert!(!String::from_utf8_lossy(&decoded).contains(KEY), "{text}");
+                assert!(!String::from_utf8_lossy(&decoded).contains(key), "{text}");
             }
         }
     }
