@@ -29,6 +29,7 @@ pub mod downstream;
 pub mod logger;
 pub mod memory;
 pub mod resolve;
+pub mod store;
 pub mod trust;
 // Floor 4b
 pub mod edge;

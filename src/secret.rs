@@ -49,6 +49,13 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Bytes that nobody can guess, from the system.
+pub fn random<const N: usize>() -> std::io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| std::io::Error::other(error.to_string()))?;
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

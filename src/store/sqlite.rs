@@ -1,0 +1,262 @@
+//! The embedded store: one SQLite file.
+//!
+//! The law: WAL, and a write is acknowledged only when it is on the disk (`synchronous=FULL`); a writer takes the lock before
+//! it reads (`BEGIN IMMEDIATE`), so that no two can both have seen the same version. Rows carry the version that wrote them, and a
+//! deleted one stays as a row without a record, so that another process sees it go. After a fault the file is opened anew.
+//!
+//! The form changes by expanding first and contracting a release later: an older Tollgate may still hold the file open.
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::{Audit, Change, Fault, KeyStore, record, salt};
+use crate::auth::Salt;
+
+/// How long a lock that others hold is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The steps from an empty file to today's form. None is ever changed; the next is added below.
+const MIGRATIONS: &[&str] = &["CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+     INSERT INTO meta VALUES ('version', 0);
+     CREATE TABLE keys (id TEXT PRIMARY KEY, record TEXT, version INTEGER NOT NULL) WITHOUT ROWID;
+     CREATE INDEX keys_version ON keys (version);
+     CREATE TABLE teams (id TEXT PRIMARY KEY, record TEXT, version INTEGER NOT NULL) WITHOUT ROWID;
+     CREATE INDEX teams_version ON teams (version);
+     CREATE TABLE audit (version INTEGER NOT NULL, at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,
+                         whom TEXT NOT NULL);"];
+
+/// A store in a file.
+#[derive(Debug)]
+pub struct Sqlite {
+    path: PathBuf,
+    open: Option<Connection>,
+}
+
+impl Sqlite {
+    /// Opens the store at `path`, which is made if there is none, with the salt of its keys: `given`, or the one beside it.
+    pub fn open(path: &Path, given: Option<Salt>) -> Result<(Self, Salt), Fault> {
+        make_file(path)?;
+        let mut store = Self { path: path.to_owned(), open: None };
+        let result = store.with(|connection| {
+            let sound: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(fault)?;
+            if sound != "ok" {
+                return Err(Fault::Corrupt);
+            }
+            migrate(connection)?;
+            checked_salt(connection, &path.with_extension("salt"), given)
+        });
+        result.map(|salt| (store, salt))
+    }
+
+    /// Runs `job` on the open file. What fails closes it, so that the next job begins afresh.
+    fn with<T>(&mut self, job: impl FnOnce(&mut Connection) -> Result<T, Fault>) -> Result<T, Fault> {
+        let mut connection = match self.open.take() {
+            Some(connection) => connection,
+            None => connect(&self.path).map_err(fault)?,
+        };
+        let result = job(&mut connection);
+        if !result.as_ref().is_err_and(|fault| *fault != Fault::Moved) {
+            self.open = Some(connection);
+        }
+        result
+    }
+}
+
+impl KeyStore for Sqlite {
+    fn since(&mut self, version: u64) -> Result<(u64, Vec<Change>), Fault> {
+        self.with(|connection| {
+            // One transaction, so that both tables and the version are of one moment.
+            let transaction = connection.transaction().map_err(fault)?;
+            let now = current(&transaction)?;
+            if now == version {
+                return Ok((now, Vec::new()));
+            }
+            let mut changes = teams_since(&transaction, version)?;
+            changes.extend(keys_since(&transaction, version)?);
+            Ok((now, changes))
+        })
+    }
+
+    fn write(&mut self, version: u64, changes: &[Change], audit: &Audit) -> Result<u64, Fault> {
+        self.with(|connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
+            if current(&transaction)? != version {
+                return Err(Fault::Moved);
+            }
+            let next = version + 1;
+            for change in changes {
+                write_one(&transaction, next, change, audit).map_err(fault)?;
+            }
+            transaction.execute("UPDATE meta SET value = ?1 WHERE name = 'version'", [signed(next)]).map_err(fault)?;
+            transaction.commit().map_err(fault)?;
+            Ok(next)
+        })
+    }
+}
+
+fn write_one(
+    transaction: &Transaction<'_>,
+    version: u64,
+    change: &Change,
+    audit: &Audit,
+) -> Result<(), rusqlite::Error> {
+    let (table, id, text) = match change {
+        Change::Key(key) => ("keys", key.id.hex(), Some(record::key_text(key))),
+        Change::NoKey(id) => ("keys", id.hex(), None),
+        Change::Team(team) => ("teams", team.id.clone(), Some(record::team_text(team))),
+        Change::NoTeam(id) => ("teams", id.clone(), None),
+    };
+    let statement = format!("INSERT OR REPLACE INTO {table} VALUES (?1, ?2, ?3)");
+    transaction.prepare(&statement)?.execute(params![id, text, signed(version)])?;
+    transaction.prepare("INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
+        signed(version),
+        signed(audit.at),
+        audit.who,
+        audit.what,
+        id
+    ])?;
+    Ok(())
+}
+
+fn keys_since(transaction: &Transaction<'_>, version: u64) -> Result<Vec<Change>, Fault> {
+    rows(transaction, "SELECT id, record FROM keys WHERE version > ?1", version, |id, text| match text {
+        Some(text) => record::key(id, text).map(|key| Change::Key(Box::new(key))),
+        None => crate::auth::KeyId::parse(id).map(Change::NoKey),
+    })
+}
+
+fn teams_since(transaction: &Transaction<'_>, version: u64) -> Result<Vec<Change>, Fault> {
+    rows(transaction, "SELECT id, record FROM teams WHERE version > ?1", version, |id, text| match text {
+        Some(text) => record::team(id, text).map(|team| Change::Team(Box::new(team))),
+        None => Some(Change::NoTeam(id.to_owned())),
+    })
+}
+
+fn rows(
+    transaction: &Transaction<'_>,
+    statement: &str,
+    version: u64,
+    read: impl Fn(&str, Option<&str>) -> Option<Change>,
+) -> Result<Vec<Change>, Fault> {
+    let mut statement = transaction.prepare(statement).map_err(fault)?;
+    let mut rows = statement.query([signed(version)]).map_err(fault)?;
+    let mut out = Vec::new();
+    while let Some(row) = rows.next().map_err(fault)? {
+        let (id, text): (String, Option<String>) =
+            row.get(0).and_then(|id| Ok((id, row.get(1)?))).map_err(|_| Fault::Corrupt)?;
+        out.push(read(&id, text.as_deref()).ok_or(Fault::Corrupt)?);
+    }
+    Ok(out)
+}
+
+/// A file of our own, before SQLite would make one that others can read.
+fn make_file(path: &Path) -> Result<(), Fault> {
+    let failed = |error: std::io::Error| Fault::Failed(error.to_string());
+    if path.exists() {
+        return Ok(());
+    }
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    }
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(|_| ()).map_err(failed)
+}
+
+fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
+    use rusqlite::OpenFlags;
+    // Never made here: a file that was taken away while the process runs must not come back empty.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    let writable = !connection.is_readonly("main")?;
+    if writable {
+        connection.query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))?;
+        connection.execute_batch("PRAGMA synchronous=FULL; PRAGMA secure_delete=ON")?;
+    }
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), Fault> {
+    let form = |connection: &Connection| -> Result<usize, Fault> {
+        let table = "SELECT count(*) FROM sqlite_master WHERE name = 'migrations'";
+        let there: i64 = connection.query_row(table, [], |row| row.get(0)).map_err(fault)?;
+        if there == 0 {
+            return Ok(0);
+        }
+        let applied: i64 =
+            connection.query_row("SELECT count(*) FROM migrations", [], |row| row.get(0)).map_err(fault)?;
+        usize::try_from(applied).map_err(|_| Fault::Corrupt)
+    };
+    if form(connection)? == MIGRATIONS.len() {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
+    transaction
+        .execute_batch("CREATE TABLE IF NOT EXISTS migrations (step INTEGER PRIMARY KEY, contracts INTEGER NOT NULL)")
+        .map_err(fault)?;
+    // A newer form is read all the same, unless a step of it has taken away what this version knows.
+    let contracted = "SELECT count(*) FROM migrations WHERE contracts != 0 AND step > ?1";
+    let known = signed(MIGRATIONS.len() as u64);
+    let lost: i64 = transaction.query_row(contracted, [known], |row| row.get(0)).map_err(fault)?;
+    if lost > 0 {
+        return Err(Fault::Newer);
+    }
+    for (step, statements) in MIGRATIONS.iter().enumerate().skip(form(&transaction)?) {
+        transaction.execute_batch(statements).map_err(fault)?;
+        let step = signed(step as u64 + 1);
+        transaction.execute("INSERT INTO migrations VALUES (?1, 0)", [step]).map_err(fault)?;
+    }
+    transaction.commit().map_err(fault)
+}
+
+/// The salt that the ids of this store were made with.
+fn checked_salt(connection: &Connection, file: &Path, given: Option<Salt>) -> Result<Salt, Fault> {
+    let kept = |connection: &Connection| {
+        let query = "SELECT value FROM meta WHERE name = 'salt check'";
+        connection.query_row(query, [], |row| row.get::<_, Vec<u8>>(0)).optional().map_err(fault)
+    };
+    let check = kept(connection)?;
+    let salt = match given {
+        Some(salt) => salt,
+        None => match salt::read(file)? {
+            Some(salt) => salt,
+            None if check.is_none() => salt::make(file)?,
+            None => return Err(Fault::OtherSalt),
+        },
+    };
+    if check.is_none() {
+        let insert = "INSERT OR IGNORE INTO meta VALUES ('salt check', ?1)";
+        connection.execute(insert, [salt.check_value().as_slice()]).map_err(fault)?;
+    }
+    let check = kept(connection)?;
+    if check.is_some_and(|check| check == salt.check_value()) { Ok(salt) } else { Err(Fault::OtherSalt) }
+}
+
+fn current(connection: &Connection) -> Result<u64, Fault> {
+    let query = "SELECT value FROM meta WHERE name = 'version'";
+    let version: i64 = connection.query_row(query, [], |row| row.get(0)).map_err(fault)?;
+    u64::try_from(version).map_err(|_| Fault::Corrupt)
+}
+
+/// SQLite's integers have a sign.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn fault(error: rusqlite::Error) -> Fault {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Fault::Locked,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Fault::Corrupt,
+        Some(ErrorCode::DiskFull) => Fault::Full,
+        Some(ErrorCode::ReadOnly) => Fault::ReadOnly,
+        Some(code) => Fault::Failed(format!("SQLite says: {code:?}")),
+        None => Fault::Failed("SQLite failed".into()),
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
