@@ -51,6 +51,23 @@ pub fn parse_rfc3339(text: &str) -> Option<u64> {
     u64::try_from(minutes * 60_000).ok().map(|whole| whole + (seconds * 1000.0) as u64)
 }
 
+/// The time of RFC 3339 that is so many milliseconds after 1970, in UTC.
+pub fn rfc3339(millis: u64) -> String {
+    let (seconds, millis) = (millis / 1000, millis % 1000);
+    let (day, second) = (seconds / 86_400, seconds % 86_400);
+    // civil_from_days of the same paper; the era that begins in March of the year 0.
+    let shifted = day + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let index = (5 * day_of_year + 2) / 153;
+    let date = day_of_year - (153 * index + 2) / 5 + 1;
+    let month = if index < 10 { index + 3 } else { index - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
 fn offset_minutes(text: &str) -> Option<i64> {
     if text.eq_ignore_ascii_case("z") {
         return Some(0);
@@ -75,6 +92,14 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_written_as_they_are_read() {
+        for millis in [0, 951_826_645_000, 951_782_400_000, 951_868_800_000, 1_795_392_000_250, 4_107_542_399_999] {
+            assert_eq!(parse_rfc3339(&rfc3339(millis)), Some(millis));
+        }
+        assert_eq!(rfc3339(951_826_645_000), "2000-02-29T12:17:25.000Z");
+    }
 
     #[test]
     fn times_are_read() {

@@ -32,6 +32,7 @@ pub mod resolve;
 pub mod store;
 pub mod trust;
 // Floor 4b
+pub mod admin;
 pub mod edge;
 pub mod proxy;
 // Floor 5

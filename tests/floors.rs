@@ -29,6 +29,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("resolve", 40),
     ("store", 40),
     ("trust", 40),
+    ("admin", 41),
     ("proxy", 42),
     ("edge", 43),
     ("server", 50),
