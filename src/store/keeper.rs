@@ -76,7 +76,10 @@ impl Keeper {
     pub async fn change<T: Send + 'static>(&self, plan: Plan<T>, audit: Audit) -> Result<T, Fault> {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |kept| {
-            let _ = answer.send(kept.change(plan, &audit));
+            // Who has left is not waited for: behind a lock, those who still wait would wait for each of them.
+            if !answer.is_closed() {
+                let _ = answer.send(kept.change(plan, &audit));
+            }
         });
         let gone = || Fault::Failed("the thread of the key store has ended".into());
         self.jobs.send(job).map_err(|_| gone())?;
