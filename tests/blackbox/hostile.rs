@@ -232,6 +232,17 @@ fn lines() {
 }
 
 #[test]
+fn a_websocket_is_told_that_it_is_not_enabled() {
+    let origin = StrictOrigin::start();
+    let gate = gate(&origin);
+    let fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n";
+    let answer = exchange(gate.port, &[format!("GET /v1/x HTTP/1.1\r\n{HOST}{fields}\r\n").as_bytes()]);
+    assert_eq!(statuses(&answer), [400]);
+    assert!(answer.contains("WebSocket is not enabled on this route"), "{answer}");
+    assert!(origin.judge().0.is_empty());
+}
+
+#[test]
 fn requests_that_come_at_once_are_each_judged() {
     let origin = StrictOrigin::start();
     let gate = gate(&origin);

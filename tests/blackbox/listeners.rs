@@ -123,6 +123,24 @@ fn a_certificate_that_changes_is_used_and_a_broken_one_is_not() {
 }
 
 #[test]
+fn half_a_handshake_ends_in_time_and_gives_its_seat_back() {
+    let origin = Origin::plain();
+    let authority = Authority::new();
+    let tls = "tls: {cert: cert.pem, key: key.pem}";
+    let more = format!(
+        "tollgate: {{listen: [{{address: '127.0.0.1:0', {tls}}}], timeouts: {{header: 0.3}}, limits: {{connections: 1}}}}"
+    );
+    let gate = gate(&origin, with_certificate(&authority), &more, &[]);
+    for begin in [b"".as_slice(), b"\x16\x03\x01\x02\x00\x01"] {
+        let mut client = Client::connect(gate.port);
+        client.write(begin).expect("write");
+        assert!(client.is_ended());
+    }
+    wait_until("both are logged", || gate.log().matches("\"reason\":\"head_timeout\"").count() == 2);
+    wait_until("there is a seat", || ask(gate.port, authority.client(None, &[]), REQUEST).is_ok());
+}
+
+#[test]
 fn old_tls_is_refused() {
     let origin = Origin::plain();
     let authority = Authority::new();
