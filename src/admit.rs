@@ -144,10 +144,15 @@ fn admit(snapshot: &Snapshot, head: Head<'_>, route: &mut Option<Arc<Route>>) ->
         }
     }
     // Last, so that nothing is counted for what is refused for another reason.
-    let matched = path.canonical();
-    let model = model(&found, path, head.headers);
-    let asked = Asked { route: found.value, path: &matched, model: model.as_deref() };
-    admission.held = quota::take(snapshot, admission.principal.as_ref(), asked, head.now.steady)?;
+    admission.held = match &admission.principal {
+        Some(Principal::Key(key)) => {
+            let matched = path.canonical();
+            let model = model(&found, path, head.headers);
+            let asked = Asked { route: found.value, path: &matched, model: model.as_deref() };
+            quota::take_for(snapshot, key, asked, head.now.steady)?
+        }
+        _ => quota::take(snapshot, found.value, head.now.steady)?,
+    };
     Ok(Step::Admit(Box::new(admission)))
 }
 

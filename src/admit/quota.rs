@@ -6,8 +6,8 @@
 
 use smallvec::SmallVec;
 
-use crate::auth::{Key, Principal, Team};
-use crate::limit::{Claim, Counters, Exceeded, Held, Holder, Local};
+use crate::auth::{Key, Team};
+use crate::limit::{Claim, Counters, Held, Holder, Local};
 use crate::rejection::{Denied, Rejection};
 use crate::snapshot::{Route, Snapshot};
 
@@ -19,26 +19,29 @@ pub(super) struct Asked<'a> {
     pub(super) model: Option<&'a str>,
 }
 
-/// Takes what `principal` needs for the request, or says why it may not pass.
-pub(super) fn take(
-    snapshot: &Snapshot,
-    principal: Option<&Principal>,
-    asked: Asked<'_>,
-    now: u64,
-) -> Result<Held, Rejection> {
-    let mut claims: SmallVec<[Claim; 4]> = SmallVec::new();
-    if let Some(Principal::Key(key)) = principal {
-        let team = team(snapshot, key)?;
-        permit(snapshot, key, team.as_deref(), asked)?;
-        claim(key, team.as_deref(), asked.model, &mut claims);
-    }
-    for limit in [&asked.route.quota, &snapshot.quota].into_iter().flatten() {
-        claims.push(limit.clone());
-    }
+/// Limits that one request rarely has more of.
+type Claims = SmallVec<[Claim; 4]>;
+
+/// Takes what the holder of `key` needs for the request, or says why it may not pass.
+pub(super) fn take_for(snapshot: &Snapshot, key: &Key, asked: Asked<'_>, now: u64) -> Result<Held, Rejection> {
+    let team = team(snapshot, key)?;
+    permit(snapshot, key, team.as_deref(), asked)?;
+    let mut claims = Claims::new();
+    claim(key, team.as_deref(), asked.model, &mut claims);
+    all(snapshot, asked.route, claims, now)
+}
+
+/// Takes what any request on `route` needs.
+pub(super) fn take(snapshot: &Snapshot, route: &Route, now: u64) -> Result<Held, Rejection> {
+    all(snapshot, route, Claims::new(), now)
+}
+
+fn all(snapshot: &Snapshot, route: &Route, mut claims: Claims, now: u64) -> Result<Held, Rejection> {
+    claims.extend([&route.quota, &snapshot.quota].into_iter().flatten().cloned());
     if claims.is_empty() {
         return Ok(Held::default());
     }
-    Local.take(&claims, now).map_err(|exceeded: Exceeded| Rejection::Limited(exceeded))
+    Local.take(&claims, now).map_err(Rejection::Limited)
 }
 
 /// The key's team. One that is gone cannot lend its limits.
@@ -111,7 +114,7 @@ fn is_like(known: &str, model: &str) -> bool {
     }
 }
 
-fn claim(key: &Key, team: Option<&Team>, model: Option<&str>, claims: &mut SmallVec<[Claim; 4]>) {
+fn claim(key: &Key, team: Option<&Team>, model: Option<&str>, claims: &mut Claims) {
     let quota = &key.record.quota;
     let mut add = |holder, counter: &std::sync::Arc<_>, requests, parallel: Option<u32>| {
         claims.push(Claim { holder, counter: std::sync::Arc::clone(counter), requests, parallel });

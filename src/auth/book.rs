@@ -5,6 +5,7 @@
 //! from a store.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
@@ -43,6 +44,8 @@ pub struct Team {
 #[derive(Debug)]
 pub struct Book {
     salt: Salt,
+    /// How many keys there are, for who asks only whether there is any.
+    count: AtomicUsize,
     keys: Vec<RwLock<FxHashMap<KeyId, Arc<Key>>>>,
     teams: RwLock<FxHashMap<String, Arc<Team>>>,
 }
@@ -70,7 +73,12 @@ impl Key {
 impl Book {
     /// An empty book whose ids are made with `salt`.
     pub fn new(salt: Salt) -> Self {
-        Self { salt, keys: (0..PARTS).map(|_| RwLock::default()).collect(), teams: RwLock::default() }
+        Self {
+            salt,
+            count: AtomicUsize::new(0),
+            keys: (0..PARTS).map(|_| RwLock::default()).collect(),
+            teams: RwLock::default(),
+        }
     }
 
     /// The id of the key whose digest this is.
@@ -102,7 +110,9 @@ impl Book {
             return false;
         }
         let key = Arc::new(Key::new(record, fixed, before));
-        part.insert(key.record.id, key);
+        if part.insert(key.record.id, key).is_none() {
+            self.count.fetch_add(1, Ordering::Release);
+        }
         true
     }
 
@@ -111,8 +121,8 @@ impl Book {
         let Some(part) = self.part(id) else { return false };
         let mut part = part.write();
         let gone = part.get(id).is_some_and(|key| !key.fixed);
-        if gone {
-            part.remove(id);
+        if gone && part.remove(id).is_some() {
+            self.count.fetch_sub(1, Ordering::Release);
         }
         gone
     }
@@ -141,7 +151,7 @@ impl Book {
 
     /// Whether there is no key.
     pub fn is_empty(&self) -> bool {
-        self.keys.iter().all(|part| part.read().is_empty())
+        self.count.load(Ordering::Acquire) == 0
     }
 
     fn part(&self, id: &KeyId) -> Option<&RwLock<FxHashMap<KeyId, Arc<Key>>>> {

@@ -99,15 +99,15 @@ impl Keyring {
         if self.master.as_ref().is_some_and(|master| master.matches(token)) {
             return Some(Principal::Master);
         }
-        let book =
-            self.book.as_ref().filter(|book| (PREFIX.len()..=LONGEST).contains(&token.len()) && !book.is_empty());
+        let book = self.virtual_keys().filter(|_| (PREFIX.len()..=LONGEST).contains(&token.len()));
         book?.find(token).map(Principal::Key)
     }
 
     /// Whether `value` holds a known key.
     pub fn occurs_in(&self, value: &[u8]) -> bool {
         // Most values are shorter than any key; whatever encodes one is longer.
-        let least = self.master.as_ref().map_or(SHORTEST, |master| master.expose().len().min(SHORTEST));
+        let master = self.master.as_ref().map_or(usize::MAX, |master| master.expose().len());
+        let least = if self.virtual_keys().is_some() { master.min(SHORTEST) } else { master };
         if value.len() < least {
             return false;
         }
@@ -118,7 +118,12 @@ impl Keyring {
 
     fn is_in(&self, text: &[u8]) -> bool {
         self.master.as_ref().is_some_and(|master| stands_in(master.expose().as_bytes(), text))
-            || self.book.as_ref().is_some_and(|book| holds_virtual(book, text))
+            || self.virtual_keys().is_some_and(|book| holds_virtual(book, text))
+    }
+
+    /// The book, if there is a key in it.
+    fn virtual_keys(&self) -> Option<&Arc<Book>> {
+        self.book.as_ref().filter(|book| !book.is_empty())
     }
 }
 
