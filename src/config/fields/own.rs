@@ -77,7 +77,7 @@ pub const KEY: Shape = Shape {
         honoured("denied_passthrough_routes", Kind::List, "those that it may not use, whatever else is said"),
         honoured("expires", Kind::Text, "when it ends, as 2027-01-31T00:00:00Z"),
         honoured("blocked", Kind::Bool, "true: it opens nothing"),
-        honoured("team_id", Kind::Text, "its team"),
+        honoured("team_id", Kind::Text, "its team; none can be made yet, so that such a key opens nothing"),
         honoured("user_id", Kind::Text, "its user"),
         honoured("tags", Kind::List, "words for reports"),
     ],
