@@ -6,9 +6,10 @@
 
 mod quota;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use quota::Asked;
+use quota::Wanted;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Version};
@@ -18,6 +19,7 @@ use crate::clock::Moment;
 use crate::framing::{Fault, is_length, looks_alike};
 use crate::health::{self, Probe};
 use crate::limit::{Held, Place};
+use crate::management::{self, Asked, Asker, Call, advice};
 use crate::rejection::{Dialect, Rejection};
 use crate::route::{Found, Match, Methods, PathError, RequestPath, is_reserved};
 use crate::snapshot::{Access, Lead, Member, Route, Snapshot};
@@ -35,6 +37,8 @@ pub struct Head<'a> {
     pub headers: &'a HeaderMap,
     /// The protocol version.
     pub version: Version,
+    /// Who sends it.
+    pub client: Option<IpAddr>,
     /// When it came.
     pub now: Moment,
 }
@@ -50,11 +54,22 @@ pub enum Step {
     Ask(Question),
     /// Tollgate answers it itself.
     Own(Probe),
+    /// It is a call of the key API.
+    Manage(Box<Managed>),
 }
 
 /// What a step may need to know. Nothing yet: every key and limit is in the snapshot.
 #[derive(Clone, Copy, Debug)]
 pub enum Question {}
+
+/// The right to make a call of the key API.
+#[derive(Debug)]
+pub struct Managed {
+    /// The call.
+    pub asked: Asked,
+    /// What was counted against the caller's limits.
+    pub held: Held,
+}
 
 /// A rejection with what the answer and the log need besides.
 #[derive(Debug)]
@@ -106,7 +121,7 @@ fn admit(snapshot: &Snapshot, head: Head<'_>, route: &mut Option<Arc<Route>>) ->
     let path = below.as_ref().unwrap_or(&whole);
     refuse_loop(snapshot, head.headers)?;
     if is_reserved(path) {
-        return own(snapshot, path, &whole, head, query).map(Step::Own);
+        return own(snapshot, path, &whole, head, query);
     }
     let found = find(snapshot, path, &whole, head.method)?;
     *route = Some(Arc::clone(found.value));
@@ -148,7 +163,7 @@ fn admit(snapshot: &Snapshot, head: Head<'_>, route: &mut Option<Arc<Route>>) ->
         Some(Principal::Key(key)) => {
             let matched = path.canonical();
             let model = model(&found, path, head.headers);
-            let asked = Asked { route: found.value, path: &matched, model: model.as_deref() };
+            let asked = Wanted { route: found.value, path: &matched, model: model.as_deref() };
             quota::take_for(snapshot, key, asked, head.now.steady)?
         }
         _ => quota::take(snapshot, found.value, head.now.steady)?,
@@ -167,6 +182,11 @@ pub fn matched_path<'a>(snapshot: &Snapshot, target: &'a [u8]) -> Result<Request
     Ok(below_root(snapshot, &whole).unwrap_or(whole))
 }
 
+/// The call of the key API that `target` makes.
+pub fn call(snapshot: &Snapshot, target: &[u8]) -> Option<Call> {
+    matched_path(snapshot, target).ok().and_then(|path| Call::asked_by(&path))
+}
+
 /// What `target` asks of Tollgate itself.
 pub fn probe(snapshot: &Snapshot, target: &[u8]) -> Option<Probe> {
     matched_path(snapshot, target).ok().and_then(|path| Probe::asked_by(&path))
@@ -179,18 +199,51 @@ fn own(
     whole: &RequestPath<'_>,
     head: Head<'_>,
     query: Option<&[u8]>,
-) -> Result<Probe, Rejection> {
-    let Some(probe) = Probe::asked_by(path) else {
-        return Err(Rejection::Reserved { method: head.method.to_string(), path: shown(snapshot, whole) });
-    };
-    if !health::METHODS.contains(&head.method.as_str()) {
-        return Err(Rejection::MethodNotAllowed(health::METHODS.map(str::to_owned).to_vec()));
+) -> Result<Step, Rejection> {
+    if let Some(call) = Call::asked_by(path) {
+        return manage(snapshot, call, path, head, query);
     }
+    let Some(probe) = Probe::asked_by(path) else {
+        return Err(match advice(path) {
+            Some(instead) => Rejection::Instead(instead),
+            None => Rejection::Reserved { method: head.method.to_string(), path: shown(snapshot, whole) },
+        });
+    };
+    allow_methods(head.method, &health::METHODS)?;
     if probe.needs_key() {
         // Where there is no key at all nobody could have one.
         authenticate(snapshot, &snapshot.places, snapshot.keyring.is_empty(), head, path, query)?;
     }
-    Ok(probe)
+    Ok(Step::Own(probe))
+}
+
+/// A call of the key API: the same keys, places and limits as for routes, and the rights of the call.
+fn manage(
+    snapshot: &Snapshot,
+    call: Call,
+    path: &RequestPath<'_>,
+    head: Head<'_>,
+    query: Option<&[u8]>,
+) -> Result<Step, Rejection> {
+    allow_methods(head.method, call.methods())?;
+    let Some(principal) = authenticate(snapshot, &snapshot.places, false, head, path, query)? else {
+        return Err(Rejection::Management(management::Fault::NotAllowed));
+    };
+    refuse_expectation(head)?;
+    Asker::permitted(&principal, call).map_err(Rejection::Management)?;
+    let held = match &principal {
+        Principal::Master => Held::default(),
+        Principal::Key(key) => quota::take_own(snapshot, key, head.now.steady)?,
+    };
+    let (query, key) = (query.map(<[u8]>::to_vec), call.key_in(path));
+    Ok(Step::Manage(Box::new(Managed { asked: Asked { call, principal, query, key }, held })))
+}
+
+fn allow_methods(method: &Method, allowed: &[&str]) -> Result<(), Rejection> {
+    if allowed.contains(&method.as_str()) {
+        return Ok(());
+    }
+    Err(Rejection::MethodNotAllowed(allowed.iter().map(|name| (*name).to_owned()).collect()))
 }
 
 /// A path for a message: no key is repeated.
@@ -304,7 +357,13 @@ fn authenticate(
         Ok(principal) => Ok(Some(principal)),
         // On an open route what nobody knows is the caller's own business.
         Err(AuthFault::Missing | AuthFault::Unknown) if open => Ok(None),
-        Err(fault) => Err(Rejection::Auth { fault, places: places.described(last) }),
+        Err(fault) => {
+            let guesser = head.client.filter(|_| fault == AuthFault::Unknown);
+            match guesser.and_then(|client| snapshot.failures.note(client)) {
+                Some(seconds) => Err(Rejection::Guessing(seconds)),
+                None => Err(Rejection::Auth { fault, places: places.described(last) }),
+            }
+        }
     }
 }
 

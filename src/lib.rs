@@ -22,6 +22,7 @@ pub mod upstream;
 // Floor 3
 pub mod admit;
 pub mod health;
+pub mod management;
 pub mod rejection;
 pub mod snapshot;
 // Floor 4a

@@ -23,6 +23,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::admin::Admin;
 use crate::config::listen::Listen;
 use crate::config::{self, Config};
 use crate::downstream::Rate;
@@ -136,9 +137,10 @@ impl Workers {
         bound: Vec<Bound>,
         config: &Config,
         snapshot: Snapshot,
+        admin: Admin,
         options: Options,
     ) -> Result<(), String> {
-        let served = run(bound, config, snapshot, options, self.count, &mut self.signals);
+        let served = run(bound, config, snapshot, admin, options, self.count, &mut self.signals);
         let result = self.runtime.block_on(served);
         // What is still being served after the drain is cut.
         self.runtime.shutdown_background();
@@ -179,6 +181,7 @@ async fn run(
     bound: Vec<Bound>,
     config: &Config,
     snapshot: Snapshot,
+    admin: Admin,
     options: Options,
     workers: usize,
     signals: &mut Signals,
@@ -203,7 +206,7 @@ async fn run(
         write_timeout: rules.times.write,
         body: rules.times.body,
     };
-    let proxy = EdgeProxy::new(snapshot, resolver, Arc::clone(&load), manner);
+    let proxy = EdgeProxy::new(snapshot, resolver, Arc::new(admin), Arc::clone(&load), manner);
     let hosted = edge::hosted(http_proxy(&Arc::new(conf), proxy.clone()), &rules);
     let (stop, stopped) = watch::channel(false);
     let mut accepting = JoinSet::new();

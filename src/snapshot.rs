@@ -13,12 +13,12 @@ use std::time::Duration;
 use http::Version;
 use http::header::{self, HeaderName, HeaderValue};
 
-use crate::auth::{Book, KeyPlaces, Keyring, Salt};
+use crate::auth::{Book, KeyPlaces, Keyring};
 use crate::client::Trusted;
 use crate::config::Config;
 use crate::config::error::{Place, Report, Site};
 use crate::header::{HeaderPlan, is_framing, is_hop_by_hop};
-use crate::limit::{Claim, Gate, Holder};
+use crate::limit::{Claim, Failures, Gate, Holder};
 use crate::route::{Methods, Pattern, Root, Table};
 use crate::upstream::{Target, TlsProfile};
 
@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub gate: Option<Gate>,
     /// The name under which this process signs `Via`, so that it knows a request it has sent itself.
     pub pseudonym: Pseudonym,
+    /// Failed credentials.
+    pub failures: Failures,
     /// How much the whole proxy serves.
     pub quota: Option<Claim>,
     /// Whether a virtual key must be granted each pass-through route by name, as in LiteLLM.
@@ -160,16 +162,8 @@ impl Group {
     }
 }
 
-/// A book with the keys of `config`. Without a store their ids need not outlive the process.
-fn book(config: &Config, report: &mut Report) -> Arc<Book> {
-    let salt = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat();
-    let book = Book::new(Salt::new(salt));
-    keys::fill(&book, &config.keys, report);
-    Arc::new(book)
-}
-
-/// Compiles `config`. There is a snapshot exactly when nothing was added to the report.
-pub fn compile(config: &Config, report: &mut Report) -> Option<Snapshot> {
+/// Compiles `config`, whose keys are put into `book`. There is a snapshot exactly when nothing was added to the report.
+pub fn compile(config: &Config, book: &Arc<Book>, report: &mut Report) -> Option<Snapshot> {
     let before = report.problems.len();
     let places = places(config, report);
     let root = root(config, report);
@@ -198,16 +192,17 @@ pub fn compile(config: &Config, report: &mut Report) -> Option<Snapshot> {
         }
     };
     let trusted = trusted(config, report);
-    let book = book(config, report);
+    keys::fill(book, &config.keys, report);
     let routes = routes.filter(|_| report.problems.len() == before)?;
     Some(Snapshot {
         routes,
         root,
         places,
-        keyring: Keyring::new(config.master_key.clone()).with_book(book),
+        keyring: Keyring::new(config.master_key.clone()).with_book(Arc::clone(book)),
         quota: quota(Holder::Proxy, config.limits.requests, None),
         grants_required: config.grants_required,
         request_bytes: config.limits.request_bytes,
+        failures: Failures::new(config.limits.failures),
         gate: config.limits.parallel.map(Gate::new),
         pseudonym: Pseudonym::new(),
         trusted: Arc::new(trusted),

@@ -20,6 +20,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("route", 20),
     ("upstream", 20),
     ("health", 30),
+    ("management", 29),
     ("rejection", 30),
     ("snapshot", 31),
     ("admit", 32),
@@ -41,7 +42,7 @@ const FLOORS: &[(&str, u8)] = &[
 const DOORS: &[(&str, &[&str])] = &[
     ("serde_yaml", &["config/raw.rs"]),
     ("saphyr_parser", &["config/raw.rs"]),
-    ("pingora_limits", &["limit/mod.rs"]),
+    ("pingora_limits", &["limit/mod.rs", "limit/failures.rs"]),
     ("hickory_resolver", &["resolve.rs"]),
     ("rustls", &["edge/tls.rs", "trust.rs", "upstream/tls.rs"]),
     ("tokio_rustls", &["downstream/socket.rs", "edge/tls.rs"]),

@@ -1,13 +1,104 @@
-//! The key API, its pure part: what a request's body asks for, and what a record looks like in an answer.
+//! The key API, over the book and the store.
 //!
-//! `fields` reads a body into changes of a record, `duration` LiteLLM's spans of time, `shown` writes records as LiteLLM's
-//! clients read them. The law: a field whose meaning is not kept is refused by name, never stored in silence; no answer holds a key
-//! but the one that makes it. No endpoint is here yet, and no input or output ever will be.
+//! `keys` and `teams` plan what a call changes and say what it answers, `list` shows many; here a call finds its plan and its
+//! rights. The law: what only reads asks no store; a change is planned on the book that the store's thread has brought up to date,
+//! and answered when it is durable and counts. A plan may be made several times, so it does nothing but plan.
 
-mod duration;
-mod fields;
-mod shown;
+mod keys;
+mod list;
+mod teams;
 
-pub use duration::span;
-pub use fields::{BadField, apply, read};
-pub use shown::{key, team};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::auth::{Book, Time};
+use crate::management::{Asked, Asker, Body, Call, Fault, read};
+use crate::secret::Secret;
+use crate::store::{Audit, Change, Keeper, Plan};
+
+/// The largest body of a call, in bytes.
+pub const MOST_BYTES: usize = 1 << 20;
+
+/// What a plan comes to: changes, and the answer once they are made.
+type Planned = Result<(Vec<Change>, Value), Fault>;
+
+/// The key API.
+#[derive(Debug)]
+pub struct Admin {
+    book: Arc<Book>,
+    /// The way to the store; or why there is none.
+    store: Result<Keeper, String>,
+    master: Option<Secret>,
+}
+
+/// A call, as its plan sees it.
+#[derive(Clone, Debug)]
+struct Request {
+    asker: Asker,
+    body: Body,
+    /// The key that the path names.
+    key: Option<String>,
+    /// The key that is put into the book, where the call makes one and its caller has none.
+    fresh: Option<Secret>,
+    now: Time,
+}
+
+impl Admin {
+    /// The API over `book`, which `store` keeps. `master` is no key that could be made again.
+    pub fn new(book: Arc<Book>, store: Result<Keeper, String>, master: Option<Secret>) -> Self {
+        Self { book, store, master }
+    }
+
+    /// Makes the call, for who `asked` at `now`.
+    pub async fn answer(&self, asked: &Asked, body: &[u8], now: Time) -> Result<Value, Fault> {
+        let asker = Asker::permitted(&asked.principal, asked.call)?;
+        self.answer_to(asker, asked, body, now).await
+    }
+
+    async fn answer_to(&self, asker: Asker, asked: &Asked, body: &[u8], now: Time) -> Result<Value, Fault> {
+        let query = asked.query.as_deref();
+        match asked.call {
+            Call::KeyInfo => return keys::info(&self.book, &asker, query, now),
+            Call::KeyList => return list::keys(&self.book, &asker, query, now),
+            Call::TeamInfo => return teams::info(&self.book, &asker, query, now),
+            Call::TeamList => return teams::list(&self.book, &asker, query),
+            _ => {}
+        }
+        let plan = planner(asked.call);
+        let fresh = match asked.call {
+            Call::KeyGenerate | Call::KeyRegenerate => Some(keys::fresh()?),
+            _ => None,
+        };
+        let request = Request { asker, body: read(body)?, key: asked.key.clone(), fresh, now };
+        if self.master.as_ref().is_some_and(|master| keys::brings(&request.body, master)) {
+            return Err(Fault::KeyTaken);
+        }
+        let keeper = self.store.as_ref().map_err(|why| Fault::Store(why.clone()))?;
+        let audit = Audit { who: request.asker.name.clone(), what: asked.call.name(), at: now };
+        let plan: Plan<Result<Value, Fault>> = Box::new(move |book| match plan(book, &request) {
+            Ok((changes, answer)) => (changes, Ok(answer)),
+            Err(fault) => (Vec::new(), Err(fault)),
+        });
+        keeper.change(plan, audit).await.map_err(|fault| Fault::Store(fault.to_string()))?
+    }
+}
+
+/// What a call that changes something plans.
+fn planner(call: Call) -> fn(&Book, &Request) -> Planned {
+    match call {
+        Call::KeyGenerate => keys::generate,
+        Call::KeyUpdate => keys::update,
+        Call::KeyRegenerate => keys::regenerate,
+        Call::KeyDelete => keys::delete,
+        Call::KeyBlock => keys::block,
+        Call::KeyUnblock => keys::unblock,
+        Call::TeamNew => teams::new,
+        Call::TeamUpdate => teams::update,
+        Call::TeamDelete => teams::delete,
+        Call::TeamBlock => teams::block,
+        Call::TeamUnblock => teams::unblock,
+        // These are answered from the book.
+        Call::KeyInfo | Call::KeyList | Call::TeamInfo | Call::TeamList => |_, _| Err(Fault::NotAllowed),
+    }
+}

@@ -4,16 +4,18 @@
 //! models on a route whose model nobody can tell before forwarding is refused, unless the route is granted to it by name. All
 //! limits of a request are taken together or none.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
-use crate::auth::{Key, Team};
-use crate::limit::{Claim, Counters, Held, Holder, Local};
+use crate::auth::{Key, Quota, Team, is_like};
+use crate::limit::{Claim, Counter, Counters, Held, Holder, Local};
 use crate::rejection::{Denied, Rejection};
 use crate::snapshot::{Route, Snapshot};
 
 /// What is asked for: the route, and the model where it is known.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
+pub(super) struct Wanted<'a> {
     pub(super) route: &'a Route,
     pub(super) path: &'a str,
     pub(super) model: Option<&'a str>,
@@ -23,12 +25,20 @@ pub(super) struct Asked<'a> {
 type Claims = SmallVec<[Claim; 4]>;
 
 /// Takes what the holder of `key` needs for the request, or says why it may not pass.
-pub(super) fn take_for(snapshot: &Snapshot, key: &Key, asked: Asked<'_>, now: u64) -> Result<Held, Rejection> {
+pub(super) fn take_for(snapshot: &Snapshot, key: &Key, asked: Wanted<'_>, now: u64) -> Result<Held, Rejection> {
     let team = team(snapshot, key)?;
     permit(snapshot, key, team.as_deref(), asked)?;
     let mut claims = Claims::new();
     claim(key, team.as_deref(), asked.model, &mut claims);
     all(snapshot, asked.route, claims, now)
+}
+
+/// Takes what the holder of `key` needs for a call of the key API.
+pub(super) fn take_own(snapshot: &Snapshot, key: &Key, now: u64) -> Result<Held, Rejection> {
+    let team = team(snapshot, key)?;
+    let mut claims = Claims::new();
+    claim(key, team.as_deref(), None, &mut claims);
+    taken(&claims, now)
 }
 
 /// Takes what any request on `route` needs.
@@ -38,14 +48,18 @@ pub(super) fn take(snapshot: &Snapshot, route: &Route, now: u64) -> Result<Held,
 
 fn all(snapshot: &Snapshot, route: &Route, mut claims: Claims, now: u64) -> Result<Held, Rejection> {
     claims.extend([&route.quota, &snapshot.quota].into_iter().flatten().cloned());
+    taken(&claims, now)
+}
+
+fn taken(claims: &Claims, now: u64) -> Result<Held, Rejection> {
     if claims.is_empty() {
         return Ok(Held::default());
     }
-    Local.take(&claims, now).map_err(Rejection::Limited)
+    Local.take(claims, now).map_err(Rejection::Limited)
 }
 
 /// The key's team. One that is gone cannot lend its limits.
-fn team(snapshot: &Snapshot, key: &Key) -> Result<Option<std::sync::Arc<Team>>, Rejection> {
+fn team(snapshot: &Snapshot, key: &Key) -> Result<Option<Arc<Team>>, Rejection> {
     let Some(id) = &key.record.team_id else { return Ok(None) };
     let team = snapshot.keyring.book().and_then(|book| book.team(id));
     match team {
@@ -55,18 +69,22 @@ fn team(snapshot: &Snapshot, key: &Key) -> Result<Option<std::sync::Arc<Team>>, 
     }
 }
 
-fn permit(snapshot: &Snapshot, key: &Key, team: Option<&Team>, asked: Asked<'_>) -> Result<(), Rejection> {
+fn permit(snapshot: &Snapshot, key: &Key, team: Option<&Team>, asked: Wanted<'_>) -> Result<(), Rejection> {
     let record = &key.record;
     let denied = |why| Err(Rejection::Denied(why));
     if !record.key_type.uses_routes() {
         return denied(Denied::KeyType);
     }
     let names_route = |list: &[String]| list.iter().any(|entry| covers(entry, &asked.route.path, asked.path));
-    let granted = names_route(&record.allowed_passthrough);
-    if names_route(&record.denied_passthrough) {
+    // A key that names no route itself has its team's.
+    let of_team = team.map(|team| team.record.allowed_passthrough.as_slice()).unwrap_or_default();
+    let grants = if record.allowed_passthrough.is_empty() { of_team } else { &record.allowed_passthrough };
+    let granted = names_route(grants);
+    if names_route(&record.denied_passthrough) || team.is_some_and(|team| names_route(&team.record.denied_passthrough))
+    {
         return denied(Denied::Route);
     }
-    let must_be_granted = snapshot.grants_required || !record.allowed_passthrough.is_empty();
+    let must_be_granted = snapshot.grants_required || !grants.is_empty();
     if must_be_granted && !granted {
         return denied(Denied::Route);
     }
@@ -75,7 +93,7 @@ fn permit(snapshot: &Snapshot, key: &Key, team: Option<&Team>, asked: Asked<'_>)
     }
     let limited_to_models = !record.models.is_empty()
         || !record.quota.model_requests.is_empty()
-        || team.is_some_and(|team| !team.record.models.is_empty());
+        || team.is_some_and(|team| !team.record.models.is_empty() || !team.record.quota.model_requests.is_empty());
     match asked.model {
         _ if !limited_to_models => Ok(()),
         None if granted => Ok(()),
@@ -89,7 +107,7 @@ fn permit(snapshot: &Snapshot, key: &Key, team: Option<&Team>, asked: Asked<'_>)
 }
 
 /// LiteLLM's words for groups of routes; every route of the file is one for calling an API.
-fn allows_route(allowed: &[String], asked: Asked<'_>) -> bool {
+fn allows_route(allowed: &[String], asked: Wanted<'_>) -> bool {
     allowed.iter().any(|entry| {
         matches!(entry.as_str(), "llm_api_routes" | "pass_through_routes")
             || covers(entry, &asked.route.path, asked.path)
@@ -106,33 +124,35 @@ fn covers(entry: &str, route: &str, path: &str) -> bool {
         || path.strip_prefix(entry).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Whether `model` is the known one, or of its family: `gpt-*`.
-fn is_like(known: &str, model: &str) -> bool {
-    match known.strip_suffix('*') {
-        Some(prefix) => model.starts_with(prefix),
-        None => known == model || known == "all-proxy-models" || known == "all-team-models",
+fn claim(key: &Key, team: Option<&Team>, model: Option<&str>, claims: &mut Claims) {
+    let quota = &key.record.quota;
+    claim_for(Holder::Key, key.counter(), quota, claims);
+    claim_model(Holder::Model, quota, model, |model| key.model(model), claims);
+    if let Some(team) = team {
+        let quota = &team.record.quota;
+        claim_for(Holder::Team, team.counter(), quota, claims);
+        claim_model(Holder::ModelOfTeam, quota, model, |model| team.model(model), claims);
     }
 }
 
-fn claim(key: &Key, team: Option<&Team>, model: Option<&str>, claims: &mut Claims) {
-    let quota = &key.record.quota;
-    let mut add = |holder, counter: &std::sync::Arc<_>, requests, parallel: Option<u32>| {
-        claims.push(Claim { holder, counter: std::sync::Arc::clone(counter), requests, parallel });
-    };
+fn claim_for(holder: Holder, counter: &Arc<Counter>, quota: &Quota, claims: &mut Claims) {
     if quota.requests.is_some() || quota.parallel.is_some() {
-        add(Holder::Key, &key.counter, quota.requests, quota.parallel);
+        let counter = Arc::clone(counter);
+        claims.push(Claim { holder, counter, requests: quota.requests, parallel: quota.parallel });
     }
+}
+
+fn claim_model(
+    holder: Holder,
+    quota: &Quota,
+    model: Option<&str>,
+    counter: impl FnOnce(&str) -> Arc<Counter>,
+    claims: &mut Claims,
+) {
     if let Some(model) = model
         && let Some(most) = quota.model_requests.get(model)
-        && let Some(counter) = key.model(model)
     {
-        add(Holder::Model, &counter, Some(*most), None);
-    }
-    if let Some(team) = team {
-        let quota = &team.record.quota;
-        if quota.requests.is_some() || quota.parallel.is_some() {
-            add(Holder::Team, &team.counter, quota.requests, quota.parallel);
-        }
+        claims.push(Claim { holder, counter: counter(model), requests: Some(*most), parallel: None });
     }
 }
 
@@ -155,15 +175,6 @@ mod tests {
             ("", "/v1", "/v1", true),
         ] {
             assert_eq!(covers(entry, route, path), expected || entry.is_empty(), "{entry} {route} {path}");
-        }
-    }
-
-    #[test]
-    fn models_by_name_and_family() {
-        for (known, model, expected) in
-            [("gpt-4", "gpt-4", true), ("gpt-4", "gpt-4o", false), ("gpt-*", "gpt-4o", true), ("*", "x", true)]
-        {
-            assert_eq!(is_like(known, model), expected, "{known} {model}");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use http::header::HeaderValue;
 
 use super::*;
+use crate::auth::Book;
 use crate::config::env::Environ;
 use crate::config::{self, Overrides};
 use crate::snapshot;
@@ -26,7 +27,9 @@ const KEY: &str = "sk-master-0123456789";
 fn snapshot_of(entries: &str) -> Snapshot {
     let text = format!("general_settings:\n  master_key: {KEY}\n  pass_through_endpoints:\n{entries}");
     let (config, mut report) = config::load(Path::new("t.yaml"), &Files(text), &Overrides::default());
-    config.and_then(|config| snapshot::compile(&config, &mut report)).unwrap_or_else(|| panic!("{:?}", report.problems))
+    config
+        .and_then(|config| snapshot::compile(&config, &Arc::new(Book::passing()), &mut report))
+        .unwrap_or_else(|| panic!("{:?}", report.problems))
 }
 
 fn ask(snapshot: &Snapshot, method: &str, target: &str, headers: &[(&'static str, &str)]) -> Result<String, Rejection> {
@@ -40,6 +43,7 @@ fn ask(snapshot: &Snapshot, method: &str, target: &str, headers: &[(&'static str
         target: target.as_bytes(),
         headers: &map,
         version: Version::HTTP_11,
+        client: None,
         now: Moment::default(),
     };
     match step(snapshot, head) {
@@ -55,6 +59,7 @@ fn ask(snapshot: &Snapshot, method: &str, target: &str, headers: &[(&'static str
         Step::Reject(refusal) => Err(refusal.rejection),
         Step::Ask(question) => match question {},
         Step::Own(probe) => Ok(format!("{probe:?}")),
+        Step::Manage(managed) => Ok(managed.asked.call.name().into()),
     }
 }
 
@@ -117,7 +122,8 @@ fn loops_upgrades_and_large_bodies_are_refused() {
         "general_settings:\n  master_key: {KEY}\n  max_request_size_mb: 0.001\n  global_max_parallel_requests: 1\n  pass_through_endpoints:\n  - {{path: /a, target: 'http://127.0.0.1:1/'}}\n"
     );
     let (config, mut report) = config::load(Path::new("t.yaml"), &Files(text), &Overrides::default());
-    let snapshot = snapshot::compile(&config.expect("config"), &mut report).expect("snapshot");
+    let snapshot =
+        snapshot::compile(&config.expect("config"), &Arc::new(Book::passing()), &mut report).expect("snapshot");
     let via = snapshot.pseudonym.via(Version::HTTP_11).to_str().expect("text").to_owned();
     assert_eq!(ask(&snapshot, "GET", "/a", &[("via", &via)]), Err(Rejection::Loop));
     assert_eq!(
@@ -132,6 +138,7 @@ fn loops_upgrades_and_large_bodies_are_refused() {
         target: b"/a",
         headers: &headers,
         version: Version::HTTP_11,
+        client: None,
         now: Moment::default(),
     };
     let Step::Admit(held) = step(&snapshot, head) else { panic!("admitted") };
@@ -152,7 +159,10 @@ fn targets_that_lead_back_are_refused_at_load() {
     ] {
         let text = format!("general_settings:\n  pass_through_endpoints:\n  - {{path: /a, target: '{target}'}}\n");
         let (config, mut report) = config::load(Path::new("t.yaml"), &Files(text), &Overrides::default());
-        assert!(snapshot::compile(&config.expect("config"), &mut report).is_none(), "{target}");
+        assert!(
+            snapshot::compile(&config.expect("config"), &Arc::new(Book::passing()), &mut report).is_none(),
+            "{target}"
+        );
     }
 }
 
@@ -164,7 +174,9 @@ fn what_is_asked_of_tollgate_itself() {
         ("HEAD", "/readyz?verbose", Ok("Ready")),
         ("GET", "/health", Err("no_key")),
         ("POST", "/livez", Err("method_not_allowed")),
-        ("POST", "/key/generate", Err("reserved")),
+        ("POST", "/key/generate", Err("no_key")),
+        ("GET", "/key/generate", Err("method_not_allowed")),
+        ("POST", "/user/new", Err("not_served")),
         ("GET", "/health/other", Err("reserved")),
     ] {
         let verdict = ask(&snapshot, method, target, &[]);
@@ -196,7 +208,9 @@ fn a_root_path_comes_off_before_matching() {
     let files = Files("general_settings:\n  pass_through_endpoints:\n  - {path: /a, target: 'https://up.test/b', include_subpath: true}\n".into());
     let overrides = Overrides { root_path: Some("/gate".into()), ..Overrides::default() };
     let (config, mut report) = config::load(Path::new("t.yaml"), &files, &overrides);
-    let snapshot = config.and_then(|config| snapshot::compile(&config, &mut report)).expect("a snapshot");
+    let snapshot = config
+        .and_then(|config| snapshot::compile(&config, &Arc::new(Book::passing()), &mut report))
+        .expect("a snapshot");
     for (target, expected) in
         [("/gate/a/x?q=1", "up.test/b/x?q=1"), ("/a/x", "up.test/b/x"), ("/gate/livez", "Alive"), ("/livez", "Alive")]
     {

@@ -16,8 +16,17 @@ use crate::limit::Counter;
 
 /// Parts of the book, so that a writer stops few readers.
 const PARTS: usize = 64;
-/// Models of one key that are counted apart. Their names come from requests, and more could be made up.
-const MOST_MODELS: usize = 64;
+
+/// What is counted for one key or team.
+#[derive(Clone, Debug, Default)]
+struct Counts {
+    all: Arc<Counter>,
+    models: Models,
+}
+
+/// What is counted for models apart. Only models that have a limit are asked for.
+#[derive(Clone, Debug, Default)]
+struct Models(Arc<Mutex<FxHashMap<String, Arc<Counter>>>>);
 
 /// A key with what is counted for it.
 #[derive(Debug)]
@@ -26,9 +35,7 @@ pub struct Key {
     pub record: KeyRecord,
     /// Whether it stands in the config.
     pub fixed: bool,
-    /// Its requests.
-    pub counter: Arc<Counter>,
-    models: Arc<Mutex<FxHashMap<String, Arc<Counter>>>>,
+    counts: Counts,
 }
 
 /// A team with what is counted for it.
@@ -36,8 +43,7 @@ pub struct Key {
 pub struct Team {
     /// What its keys may do together.
     pub record: TeamRecord,
-    /// Their requests.
-    pub counter: Arc<Counter>,
+    counts: Counts,
 }
 
 /// All of them.
@@ -47,26 +53,44 @@ pub struct Book {
     /// How many keys there are, for who asks only whether there is any.
     count: AtomicUsize,
     keys: Vec<RwLock<FxHashMap<KeyId, Arc<Key>>>>,
+    /// What is counted for keys that came one after another, by the first.
+    lines: Mutex<FxHashMap<KeyId, Counts>>,
+    /// Which key has an alias; the last that was given it.
+    aliases: RwLock<FxHashMap<String, KeyId>>,
     teams: RwLock<FxHashMap<String, Arc<Team>>>,
 }
 
-impl Key {
-    fn new(record: KeyRecord, fixed: bool, before: Option<&Arc<Key>>) -> Self {
-        Self {
-            record,
-            fixed,
-            counter: before.map(|key| Arc::clone(&key.counter)).unwrap_or_default(),
-            models: before.map(|key| Arc::clone(&key.models)).unwrap_or_default(),
+impl Models {
+    fn counter(&self, model: &str) -> Arc<Counter> {
+        let mut models = self.0.lock();
+        match models.get(model) {
+            Some(counter) => Arc::clone(counter),
+            None => Arc::clone(models.entry(model.to_owned()).or_default()),
         }
     }
+}
 
-    /// What is counted for `model`; none: more models are named than are counted apart.
-    pub fn model(&self, model: &str) -> Option<Arc<Counter>> {
-        let mut models = self.models.lock();
-        if let Some(counter) = models.get(model) {
-            return Some(Arc::clone(counter));
-        }
-        (models.len() < MOST_MODELS).then(|| Arc::clone(models.entry(model.to_owned()).or_default()))
+impl Key {
+    /// Its requests.
+    pub fn counter(&self) -> &Arc<Counter> {
+        &self.counts.all
+    }
+
+    /// Those for `model`, which has a limit.
+    pub fn model(&self, model: &str) -> Arc<Counter> {
+        self.counts.models.counter(model)
+    }
+}
+
+impl Team {
+    /// The requests of its keys.
+    pub fn counter(&self) -> &Arc<Counter> {
+        &self.counts.all
+    }
+
+    /// Those for `model`, which has a limit.
+    pub fn model(&self, model: &str) -> Arc<Counter> {
+        self.counts.models.counter(model)
     }
 }
 
@@ -77,8 +101,16 @@ impl Book {
             salt,
             count: AtomicUsize::new(0),
             keys: (0..PARTS).map(|_| RwLock::default()).collect(),
+            lines: Mutex::default(),
+            aliases: RwLock::default(),
             teams: RwLock::default(),
         }
+    }
+
+    /// One whose ids need not outlive the process.
+    pub fn passing() -> Self {
+        let salt = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat();
+        Self::new(Salt::new(salt))
     }
 
     /// The id of the key whose digest this is.
@@ -96,6 +128,19 @@ impl Book {
         self.part(id)?.read().get(id).cloned()
     }
 
+    /// The key that `text` names: by itself, by its id, or by the digest that LiteLLM's scripts hold.
+    pub fn named(&self, text: &str) -> Option<Arc<Key>> {
+        let by_id = || self.get(&KeyId::parse(text)?);
+        let by_digest = || self.get(&self.id(&Digest::parse(text)?));
+        self.find(text.as_bytes()).or_else(by_id).or_else(by_digest)
+    }
+
+    /// The key that has this alias.
+    pub fn aliased(&self, alias: &str) -> Option<Arc<Key>> {
+        let id = *self.aliases.read().get(alias)?;
+        self.get(&id)
+    }
+
     /// The team of this id.
     pub fn team(&self, id: &str) -> Option<Arc<Team>> {
         self.teams.read().get(id).cloned()
@@ -104,15 +149,21 @@ impl Book {
     /// Puts a key in, or changes it. A key of the config is not changed by one that is not: false.
     pub fn put(&self, record: KeyRecord, fixed: bool) -> bool {
         let Some(part) = self.part(&record.id) else { return false };
+        // Looked up before its part is locked, which may be the same.
+        let line = self.line(&record);
         let mut part = part.write();
-        let before = part.get(&record.id);
-        if before.is_some_and(|key| key.fixed) && !fixed {
+        let before = part.get(&record.id).cloned();
+        if before.as_ref().is_some_and(|key| key.fixed) && !fixed {
             return false;
         }
-        let key = Arc::new(Key::new(record, fixed, before));
-        if part.insert(key.record.id, key).is_none() {
+        let counts = before.as_ref().map(|key| key.counts.clone()).or(line).unwrap_or_default();
+        let key = Arc::new(Key { record, fixed, counts });
+        part.insert(key.record.id, Arc::clone(&key));
+        drop(part);
+        if before.is_none() {
             self.count.fetch_add(1, Ordering::Release);
         }
+        self.rename(before.as_deref(), Some(&key));
         true
     }
 
@@ -120,18 +171,52 @@ impl Book {
     pub fn remove(&self, id: &KeyId) -> bool {
         let Some(part) = self.part(id) else { return false };
         let mut part = part.write();
-        let gone = part.get(id).is_some_and(|key| !key.fixed);
-        if gone && part.remove(id).is_some() {
-            self.count.fetch_sub(1, Ordering::Release);
+        if part.get(id).is_none_or(|key| key.fixed) {
+            return false;
         }
-        gone
+        let gone = part.remove(id);
+        drop(part);
+        self.count.fetch_sub(1, Ordering::Release);
+        self.rename(gone.as_deref(), None);
+        true
+    }
+
+    /// What is counted for the line that a new key belongs to, whichever of its keys came first.
+    fn line(&self, record: &KeyRecord) -> Option<Counts> {
+        let mut lines = self.lines.lock();
+        match record.line {
+            None => lines.get(&record.id).cloned(),
+            Some(first) => {
+                let begun = || self.get(&first).map(|key| key.counts.clone()).unwrap_or_default();
+                Some(lines.entry(first).or_insert_with(begun).clone())
+            }
+        }
+    }
+
+    /// Keeps the aliases true after a key has changed from `before` to `after`.
+    fn rename(&self, before: Option<&Key>, after: Option<&Arc<Key>>) {
+        let alias =
+            |key: Option<&Key>| key.and_then(|key| key.record.alias.clone().map(|alias| (alias, key.record.id)));
+        let (old, new) = (alias(before), alias(after.map(|key| &**key)));
+        if old == new {
+            return;
+        }
+        let mut aliases = self.aliases.write();
+        if let Some((alias, id)) = old
+            && aliases.get(&alias) == Some(&id)
+        {
+            aliases.remove(&alias);
+        }
+        if let Some((alias, id)) = new {
+            aliases.insert(alias, id);
+        }
     }
 
     /// Puts a team in, or changes it.
     pub fn put_team(&self, record: TeamRecord) {
         let mut teams = self.teams.write();
-        let counter = teams.get(&record.id).map(|team| Arc::clone(&team.counter)).unwrap_or_default();
-        teams.insert(record.id.clone(), Arc::new(Team { record, counter }));
+        let counts = teams.get(&record.id).map(|team| team.counts.clone()).unwrap_or_default();
+        teams.insert(record.id.clone(), Arc::new(Team { record, counts }));
     }
 
     /// Takes a team out.
@@ -161,6 +246,8 @@ impl Book {
 
 #[cfg(test)]
 mod tests {
+    use sha2::Digest as _;
+
     use super::*;
     use crate::auth::key::shown_name;
 
@@ -180,8 +267,46 @@ mod tests {
         let changed = KeyRecord { blocked: true, ..one.clone() };
         assert!(book.put(changed, false));
         let again = book.find(b"sk-one-0123456789").expect("found");
-        assert!(again.record.blocked && Arc::ptr_eq(&again.counter, &found.counter));
+        assert!(again.record.blocked && Arc::ptr_eq(again.counter(), found.counter()));
         assert!(book.remove(&one.id) && book.is_empty());
+    }
+
+    #[test]
+    fn a_key_has_three_names_and_an_alias() {
+        let book = Book::new(Salt::new(*b"salt"));
+        let text = "sk-one-0123456789";
+        let digest = Digest::of(text.as_bytes());
+        let one = KeyRecord { alias: Some("first".into()), ..record(&book, text) };
+        book.put(one.clone(), false);
+        let hex = sha2::Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        for name in [text, &hex, &book.id(&digest).hex()] {
+            assert_eq!(book.named(name).expect("found").record.id, one.id);
+        }
+        assert!(book.named("first").is_none() && book.named("").is_none());
+        assert_eq!(book.aliased("first").expect("found").record.id, one.id);
+        book.put(KeyRecord { alias: Some("second".into()), ..one.clone() }, false);
+        assert!(book.aliased("first").is_none() && book.aliased("second").is_some());
+        book.remove(&one.id);
+        assert!(book.aliased("second").is_none());
+    }
+
+    #[test]
+    fn who_takes_a_keys_place_goes_on_counting() {
+        let book = Book::new(Salt::new(*b"salt"));
+        let (one, two) = (record(&book, "sk-one-0123456789"), record(&book, "sk-two-0123456789"));
+        let two = KeyRecord { line: Some(one.id), ..two };
+        let three = KeyRecord { line: Some(one.id), ..record(&book, "sk-three-0123456789") };
+        let counter = |id| Arc::clone(book.get(id).expect("there").counter());
+        // A store gives them in any order.
+        for order in [[&one, &two, &three], [&three, &one, &two]] {
+            assert!(order.into_iter().all(|key| book.put(key.clone(), false)));
+            let [first, second, third] = [&one, &two, &three].map(|key| counter(&key.id));
+            assert!(Arc::ptr_eq(&first, &second) && Arc::ptr_eq(&first, &third));
+            assert!(book.remove(&one.id));
+            book.put(KeyRecord { blocked: true, ..two.clone() }, false);
+            assert!(Arc::ptr_eq(&counter(&two.id), &third));
+            assert!(book.remove(&two.id) && book.remove(&three.id));
+        }
     }
 
     #[test]

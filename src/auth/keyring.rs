@@ -12,17 +12,11 @@ use base64::{Engine, alphabet};
 use memchr::memmem;
 
 use super::book::{Book, Key};
+use super::key::{LONGEST, PREFIX, SHORTEST};
 use crate::secret::Secret;
 
-/// The shortest virtual key.
-pub const SHORTEST: usize = 16;
 /// From this length on a key is looked for inside longer text.
 const SEARCHABLE: usize = 12;
-
-/// What every virtual key begins with.
-pub const PREFIX: &str = "sk-";
-/// The longest credential that is looked up.
-const LONGEST: usize = 512;
 /// The most words of one value that are looked up.
 const MOST_WORDS: usize = 8;
 
@@ -91,7 +85,7 @@ impl Keyring {
 
     /// Whether no key is known.
     pub fn is_empty(&self) -> bool {
-        self.master.is_none()
+        self.master.is_none() && self.virtual_keys().is_none()
     }
 
     /// Whose key `token` is.
@@ -149,7 +143,7 @@ fn stands_in(key: &[u8], text: &[u8]) -> bool {
 }
 
 /// The text with its `%XX` decoded; broken escapes stand for themselves.
-fn unescaped(text: &[u8]) -> Vec<u8> {
+pub fn unescaped(text: &[u8]) -> Vec<u8> {
     let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;

@@ -13,5 +13,5 @@ mod keyring;
 pub use book::{Book, Key, Team};
 pub use credential::{AuthFault, KeyPlaces};
 pub use digest::{Digest, KeyId, Salt};
-pub use key::{KeyRecord, KeyType, Quota, TeamRecord, Time, shown_name};
-pub use keyring::{Keyring, PREFIX, Principal, SHORTEST};
+pub use key::{KeyRecord, KeyType, Quota, TeamRecord, Time, holds_likely_key, is_key, is_like, shown_name};
+pub use keyring::{Keyring, Principal, unescaped};

@@ -1,7 +1,7 @@
 //! `tollgate explain METHOD URL`: what would become of a request, and why.
 //!
 //! The law: the verdict is [`admit::step`]'s and the upstream's request is written by the functions that write it when
-//! Tollgate serves; here they are only printed. Secrets are stars. Nothing is connected to, resolved or counted.
+//! Tollgate serves; here they are only printed. Secrets are stars. Nothing is connected to or resolved, and no store is made.
 //!
 //! `upstream` prints what an admitted request would be sent as.
 
@@ -14,7 +14,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Version};
 
 use super::arguments::Request;
-use super::load::{load, print};
+use super::load::{Ready, print, ready};
 use super::output::{complain, say};
 use super::settings::Settings;
 use super::{BAD_CONFIG, BAD_USAGE, OK};
@@ -40,11 +40,16 @@ pub(super) fn run(request: &Request, environ: &Process, settings: &Settings, pat
             return BAD_USAGE;
         }
     };
-    let (compiled, mut report) = load(path, environ, settings);
+    let (ready, mut report) = ready(path, environ, settings, false);
     // Warnings are for `check`.
     report.notices.clear();
     print(&report);
-    let Some((_, snapshot)) = compiled else { return BAD_CONFIG };
+    let Some(Ready { snapshot, state, .. }) = ready else { return BAD_CONFIG };
+    // The keys of the store, as a server would know them.
+    if let Err(text) = state.serve(None) {
+        complain(&format!("error: {text}\n"));
+        return BAD_CONFIG;
+    }
     let (page, served) = explained(&asked, &snapshot);
     say(&page.0);
     if served { OK } else { BAD_CONFIG }
@@ -90,6 +95,7 @@ impl Asked {
             target: self.target.as_bytes(),
             headers: &self.headers,
             version: Version::HTTP_11,
+            client: None,
             now: Moment::now(),
         }
     }
@@ -125,6 +131,12 @@ fn explained(asked: &Asked, snapshot: &Snapshot) -> (Page, bool) {
             page.row("answer", &format!("{status} {body}"));
             page.row("route", "none: Tollgate answers this path itself");
             page.row("caller", if probe == Probe::Models { "who has a key" } else { "anybody" });
+            (page, true)
+        }
+        Step::Manage(managed) => {
+            page.row("answer", &format!("what {} says", managed.asked.call.name()));
+            page.row("route", "none: Tollgate answers this path itself");
+            page.row("caller", &format!("{}, by the key in the request", managed.asked.principal.name()));
             (page, true)
         }
         Step::Reject(refusal) => {

@@ -90,9 +90,11 @@ const FLAGS: &[Flag] = &[
 
 /// Variables that are no flag's.
 const VARIABLES: &[(&str, &str)] = &[
-    ("DATABASE_URL", "keys in a database are not read yet: they do not open any route"),
+    (
+        "DATABASE_URL",
+        "PostgreSQL is not served as key store yet: keys in it open no route, and new ones are kept in SQLite",
+    ),
     ("DIRECT_URL", DATABASE),
-    ("LITELLM_SALT_KEY", "nothing is stored, so nothing is encrypted"),
     ("REDIS_URL", REDIS),
     ("REDIS_HOST", REDIS),
     ("REDIS_PORT", REDIS),

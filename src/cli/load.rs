@@ -1,9 +1,12 @@
 //! A config file read, compiled, and what it has to say for itself.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::output::complain;
 use super::settings::Settings;
+use super::state::{self, State};
+use crate::auth::Book;
 use crate::config::env::Process;
 use crate::config::error::Report;
 use crate::config::{self, Config};
@@ -13,18 +16,58 @@ use crate::{edge, trust};
 /// Warnings that are printed; a file with more has one cause for many.
 const MOST_NOTICES: usize = 200;
 
-/// Reads the file at `path`. There is a config and a snapshot exactly when the report has no problem.
+/// Reads the file at `path`, for who only looks: no store is opened. There is a config and a snapshot exactly when the report has
+/// no problem.
 pub(super) fn load(path: &Path, environ: &Process, settings: &Settings) -> (Option<(Config, Snapshot)>, Report) {
     let (config, mut report) = config::load(path, environ, &settings.overrides);
     let compiled = config.and_then(|config| {
-        trust::check(config.network.ca_pem.as_ref(), &mut report);
-        edge::check_certificates(&config.listen, &mut report);
-        snapshot::compile(&config, &mut report).map(|snapshot| (config, snapshot))
+        let snapshot = compile(&config, &Arc::new(Book::passing()), &mut report)?;
+        Some((config, snapshot))
     });
+    finish(&mut report, settings);
+    (compiled.filter(|_| report.is_clean()), report)
+}
+
+/// What a server starts with.
+pub(super) struct Ready {
+    pub(super) config: Config,
+    pub(super) snapshot: Snapshot,
+    pub(super) state: State,
+}
+
+/// Reads the file at `path` to serve it: the store is opened as soon as nothing else is wrong, and made if it may be.
+pub(super) fn ready(path: &Path, environ: &Process, settings: &Settings, make: bool) -> (Option<Ready>, Report) {
+    let (config, mut report) = config::load(path, environ, &settings.overrides);
+    let made = config.and_then(|config| {
+        let opened = if report.is_clean() { state::open(Some(&config), settings, make).map(Some) } else { Ok(None) };
+        let (state, book) = match opened {
+            Ok(state) => {
+                let book = state.as_ref().map_or_else(|| Arc::new(Book::passing()), |state| Arc::clone(&state.book));
+                (state, book)
+            }
+            Err(what) => {
+                let site = config.store.as_ref().map_or(&config.site, |(_, site)| site);
+                report.problem(site, what, "mend it, or name another file with tollgate.store or --state-dir");
+                return None;
+            }
+        };
+        let snapshot = compile(&config, &book, &mut report)?;
+        Some(Ready { config, snapshot, state: state? })
+    });
+    finish(&mut report, settings);
+    (made.filter(|_| report.is_clean()), report)
+}
+
+fn compile(config: &Config, book: &Arc<Book>, report: &mut Report) -> Option<Snapshot> {
+    trust::check(config.network.ca_pem.as_ref(), report);
+    edge::check_certificates(&config.listen, report);
+    snapshot::compile(config, book, report)
+}
+
+fn finish(report: &mut Report, settings: &Settings) {
     report.sort();
     // Flags and variables come before the file, as they were given before it.
     report.notices.splice(0..0, settings.notices.iter().cloned());
-    (compiled.filter(|_| report.is_clean()), report)
 }
 
 /// Prints the problems of `report`, then its notices.

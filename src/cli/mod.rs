@@ -1,7 +1,7 @@
 //! The command line: LiteLLM's flags, in snake and kebab case, and Tollgate's own commands.
 //!
 //! `arguments` is what may be typed, `litellm` what LiteLLM's users type without effect here, `settings` what comes of flags,
-//! variables and `.env`; `load` reads the config; `serve`, `check`, `explain`, `health`, `init` and `generate` are the
+//! variables and `.env`; `load` reads the config, `state` opens the key store; `serve`, `check`, `explain`, `health`, `init` and `generate` are the
 //! commands.
 //! The law: exit 0 after a clean stop, 1 for a config or a port that cannot be used or a request that `explain` sees refused,
 //! 2 for a command line that makes no sense.
@@ -17,6 +17,7 @@ mod load;
 mod output;
 mod serve;
 mod settings;
+mod state;
 mod welcome;
 
 use std::ffi::OsString;

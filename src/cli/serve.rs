@@ -4,7 +4,7 @@ use std::io::{IsTerminal, stdout};
 use std::path::Path;
 use std::time::Instant;
 
-use super::load::{load, print};
+use super::load::{Ready, print, ready};
 use super::output::{complain, count, say};
 use super::settings::Settings;
 use super::{BAD_CONFIG, OK, welcome};
@@ -33,22 +33,20 @@ fn start(environ: &Process, settings: &Settings, path: &Path, begun: Instant) ->
     let cores = || std::thread::available_parallelism().ok().map(usize::from);
     let threads = settings.workers.map(usize::from).or_else(cores).unwrap_or(1);
     let workers = Workers::start(threads).map_err(|error| format!("error: {error}\n"))?;
-    let (compiled, report) = load(path, environ, settings);
+    let (ready, report) = ready(path, environ, settings, true);
     print(&report);
-    let Some((config, snapshot)) = compiled else {
+    let Some(Ready { config, snapshot, state }) = ready else {
         return Err(format!("{}: not started, {}\n", path.display(), count(report.problems.len(), "error")));
     };
     let bound = server::bind(&config.listen)
         .map_err(|error| format!("error: {error}; stop what listens there, or choose another with --port\n"))?;
     say(&server::announce(&bound, &config));
-    say(&welcome::after(&bound, &config));
-    match &settings.state_dir {
-        Some(folder) => log::debug!("state would be kept in {}", folder.display()),
-        None => log::debug!("there is no folder that state could be kept in"),
-    }
+    let described = state.described.clone();
+    let admin = state.serve(config.master_key.clone()).map_err(|text| format!("error: {text}\n"))?;
+    say(&welcome::after(&bound, &config, &described));
     log::debug!("started in {:?}", begun.elapsed());
     let options = Options { format: format(config.log_format, settings.debug), detailed: settings.detailed };
-    workers.serve(bound, &config, snapshot, options).map_err(|error| format!("error: {error}\n"))
+    workers.serve(bound, &config, snapshot, admin, options).map_err(|error| format!("error: {error}\n"))
 }
 
 fn format(wanted: LogFormat, debug: bool) -> Format {

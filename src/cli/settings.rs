@@ -13,6 +13,7 @@ use super::litellm;
 use crate::config::env::Environ;
 use crate::config::error::{Problem, Site};
 use crate::config::{Overrides, listen};
+use crate::secret::Secret;
 
 /// The settings of a process.
 #[derive(Debug)]
@@ -29,8 +30,10 @@ pub(super) struct Settings {
     pub(super) debug: bool,
     /// Whether upstream requests are described in the log.
     pub(super) detailed: bool,
-    /// Where state would be kept.
+    /// Where state is kept.
     pub(super) state_dir: Option<PathBuf>,
+    /// What makes the ids of keys; none: one is kept beside the store.
+    pub(super) salt: Option<Secret>,
     /// What has no effect.
     pub(super) notices: Vec<Problem>,
 }
@@ -75,12 +78,13 @@ impl Settings {
             debug,
             detailed,
             state_dir: state_dir(arguments.state_dir.clone(), &variable),
+            salt: variable("LITELLM_SALT_KEY").map(Secret::new),
             notices,
         })
     }
 }
 
-/// Where state would be kept: `--state-dir`, else systemd's folder, else the one of the XDG Base Directory Specification.
+/// Where state is kept: `--state-dir`, else systemd's folder, else the one of the XDG Base Directory Specification.
 fn state_dir(flag: Option<PathBuf>, variable: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
     let absolute = |name| variable(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
     flag

@@ -1,6 +1,6 @@
 //! What a start prints after its listeners: the store, and a first request to paste.
 //!
-//! The law: nothing false. There is no store, so it says so; the request is for a route that is there, on an address that
+//! The law: nothing false. Where there is no store it says why; the request is for a route that is there, on an address that
 //! answers, with a placeholder where the key stands.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,9 +9,9 @@ use crate::config::listen::Listen;
 use crate::config::{Config, Endpoint};
 use crate::server::Bound;
 
-/// The lines.
-pub(super) fn after(bound: &[Bound], config: &Config) -> String {
-    let mut out = "store: none yet; keys come from the config, spend is not kept\n".to_owned();
+/// The lines. `store`: where keys are kept.
+pub(super) fn after(bound: &[Bound], config: &Config, store: &str) -> String {
+    let mut out = format!("store: {store}\n");
     let plain = config.endpoints.iter().find(|endpoint| !endpoint.name().contains('{'));
     let first = plain.or(config.endpoints.first());
     if let (Some(listen), Some(endpoint)) = (easiest(bound), first) {

@@ -10,7 +10,7 @@ mod library;
 mod own;
 
 pub use library::{LITELLM, MODEL, MODEL_INFO, MODEL_PARAMS, ROUTER};
-pub use own::{DNS, KEY, LIMITS, LISTEN, LISTEN_TLS, TIMEOUTS, TOLLGATE};
+pub use own::{DNS, KEY, LIMITS, LISTEN, LISTEN_TLS, STORE, TIMEOUTS, TOLLGATE};
 
 /// What becomes of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +121,7 @@ pub const GENERAL: Shape = Shape {
         ),
         harmless("database_connection_pool_limit", "there is no database connection"),
         harmless("database_connection_timeout", "there is no database connection"),
-        harmless("database_url", "keys in a database are not read yet: they do not open any route"),
+        honoured("database_url", Kind::Text, "refused: PostgreSQL is not served as key store yet; see tollgate.store"),
         harmless("user_api_key_cache_ttl", "keys are held whole, not cached"),
         harmless("user_api_key_cache_max_size", "keys are held whole, not cached"),
         harmless("public_routes", "routes stay as closed as their auth says"),
@@ -224,7 +224,7 @@ const ENTRY_LATER: &[&str] = &[
 
 /// The same of `tollgate`.
 const TOLLGATE_LATER: &[&str] =
-    &["adapters", "admin_listen", "allowed_ips", "metrics", "prices", "queue", "reload", "store", "tracing", "watch"];
+    &["adapters", "admin_listen", "allowed_ips", "metrics", "prices", "queue", "reload", "tracing", "watch"];
 
 /// `tollgate` inside an entry.
 pub const ENTRY_OWN: Shape = Shape {
@@ -264,6 +264,7 @@ pub const SHAPES: &[Shape] = &[
     KEY,
     LISTEN,
     LISTEN_TLS,
+    STORE,
     LIMITS,
     DNS,
     TIMEOUTS,

@@ -65,6 +65,8 @@ pub struct Config {
     pub network: Network,
     /// What clients may use, and who is believed.
     pub edge: Edge,
+    /// The file of the key store, where the config names one.
+    pub store: Option<(PathBuf, Site)>,
     /// The virtual keys of the file.
     pub keys: Vec<KeyText>,
     /// Whether a virtual key must be granted each route by name.
@@ -132,6 +134,8 @@ pub struct Edge {
     pub connections_per_address: Option<usize>,
     /// Requests a minute over the whole proxy.
     pub requests: Option<u32>,
+    /// Requests a minute from one address whose key nobody knows.
+    pub failures: u32,
     /// Requests served at once.
     pub in_flight: usize,
     /// Bytes of memory above which requests are refused; none: what the container allows.
@@ -173,6 +177,8 @@ pub struct Limits {
     pub parallel: Option<usize>,
     /// The most requests a minute.
     pub requests: Option<u32>,
+    /// The most requests a minute from one address whose key nobody knows.
+    pub failures: u32,
 }
 
 /// How upstreams are reached.

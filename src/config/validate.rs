@@ -5,11 +5,11 @@
 //! that everybody knows must be permitted by name.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::env::{Environ, Overlay, is_variable_name};
 use crate::config::error::{Report, Site};
-use crate::config::fields::{DNS, GENERAL, LITELLM, ROUTER, SHAPES, Standing, TIMEOUTS, TOLLGATE, TOP};
+use crate::config::fields::{DNS, GENERAL, LITELLM, ROUTER, SHAPES, STORE, Standing, TIMEOUTS, TOLLGATE, TOP};
 use crate::config::listen::{Listen, all_loopback};
 use crate::config::raw::{Node, Value};
 use crate::config::section::{Section, expand_at, scalar, shorten};
@@ -107,16 +107,22 @@ pub fn config(
             "add general_settings.pass_through_endpoints",
         );
     }
+    refuse_database(general.as_ref(), report);
+    let store = own.as_ref().and_then(|own| store(own, folder, report));
+    let keys = own.as_ref().map_or_else(Vec::new, |own| keys::read(own, &environ, report));
     network::proxies(top.site(), &environ, report);
     unique_ids(&endpoints, report);
-    guard_open_routes(&endpoints, &listen, key_meant, report);
+    // Keys of the file open routes too, and so do those of a store that somebody has set up.
+    let openable = key_meant || !keys.is_empty() || store.is_some();
+    guard_open_routes(&endpoints, &listen, openable, report);
     Some(Config {
         site: top.site().clone(),
         root_path: overrides.root_path.clone().map(|path| (path, Site::variable("SERVER_ROOT_PATH"))),
         log_format: log_format(own.as_ref(), report),
         key_header: general.as_ref().and_then(|general| general.text("litellm_key_header_name", report)),
-        limits: Limits { requests: edge.requests, ..limits(general.as_ref(), report) },
-        keys: own.as_ref().map_or_else(Vec::new, |own| keys::read(own, &environ, report)),
+        limits: Limits { requests: edge.requests, failures: edge.failures, ..limits(general.as_ref(), report) },
+        store,
+        keys,
         grants_required: own.as_ref().is_some_and(|own| keys::grants_required(own, report)),
         network: network(own.as_ref(), &environ, report),
         edge,
@@ -273,8 +279,35 @@ fn limits(general: Option<&Section<'_>>, report: &mut Report) -> Limits {
         // A float-to-int cast saturates, which is the right end for a limit beyond 2^64 bytes.
         request_bytes: megabytes.map(|megabytes| (megabytes * 1_000_000.0) as u64),
         parallel: general.count("global_max_parallel_requests", report),
-        requests: None,
+        ..Limits::default()
     }
+}
+
+/// A database of LiteLLM's holds keys that nobody here would know.
+fn refuse_database(general: Option<&Section<'_>>, report: &mut Report) {
+    let Some((general, entry)) = general.and_then(|general| Some((general, general.entry("database_url")?))) else {
+        return;
+    };
+    if matches!(&entry.node.value, Value::Text(text) if text.trim().is_empty()) {
+        return;
+    }
+    let what = "PostgreSQL is not served as key store yet, so the keys in it would open nothing";
+    let mend =
+        "remove it: keys are kept in an embedded SQLite file (tollgate.store), where /key/generate makes them anew";
+    report.problem(&general.site_of(entry), what, mend);
+}
+
+fn store(own: &Section<'_>, folder: &Path, report: &mut Report) -> Option<(PathBuf, Site)> {
+    let section = own.section("store", &STORE, &[], report)?;
+    let Some((path, site)) = section.text("sqlite", report) else {
+        report.problem(section.site(), "no kind of store stands here", "write sqlite: FILE");
+        return None;
+    };
+    if path.trim().is_empty() {
+        report.problem(&site, "no file stands here", "write one, as tollgate.db");
+        return None;
+    }
+    Some((folder.join(path), site))
 }
 
 fn network(own: Option<&Section<'_>>, environ: &dyn Environ, report: &mut Report) -> Network {

@@ -70,7 +70,7 @@ impl Connections {
 }
 
 /// The address for which is counted: with IPv6 one customer has 2^64 of them (RFC 6177).
-fn neighbourhood(address: IpAddr) -> IpAddr {
+pub(super) fn neighbourhood(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(six) => Ipv6Addr::from_bits(six.to_bits() & (u128::MAX << 64)).into(),
         four => four,

@@ -35,6 +35,8 @@ pub enum Holder {
     Team,
     /// A model, for one key.
     Model,
+    /// A model, for one team.
+    ModelOfTeam,
     /// A route.
     Route,
     /// The whole proxy.
@@ -48,6 +50,7 @@ impl Holder {
             Self::Key => "api_key",
             Self::Team => "team",
             Self::Model => "model_per_key",
+            Self::ModelOfTeam => "model_per_team",
             Self::Route => "route",
             Self::Proxy => "proxy",
         }

@@ -1,14 +1,17 @@
-//! How much is let through at once: requests here, `connections` beside.
+//! How much is let through: requests in flight here, `connections` and `failures` by address, `window` and `counter` for who has
+//! limits of its own.
 //!
 //! The law: a place is a guard that is dropped with the request, whatever ends it; no place can leak. It is the only room
-//! that names `pingora_limits`. Rates by key join here with the keys.
+//! that names `pingora_limits`.
 
 mod connections;
 mod counter;
+mod failures;
 mod window;
 
 pub use connections::{Connections, Full, Seat};
 pub use counter::{Claim, Counter, Counters, Exceeded, Held, Holder, Kind, Local};
+pub use failures::Failures;
 pub use window::{NoPlace, Standing, Window};
 
 use pingora_limits::inflight::{Guard, Inflight};

@@ -11,6 +11,7 @@ use http::{StatusCode, Version};
 
 use super::ctx::RequestCtx;
 use super::record::RequestRecord;
+use crate::auth::holds_likely_key;
 use crate::logger::{self, neutralized};
 
 /// How a line is written.
@@ -26,7 +27,7 @@ pub enum Format {
 pub(super) fn write(ctx: &RequestCtx, refused: &str) {
     let path = ctx.admission.as_ref().map_or(refused, |admission| &admission.path);
     // LiteLLM's own calls carry keys in their paths.
-    let hidden = ctx.snapshot.keyring.occurs_in(path.as_bytes());
+    let hidden = ctx.snapshot.keyring.occurs_in(path.as_bytes()) || (!refused.is_empty() && holds_likely_key(refused));
     let path = if hidden { "(a path with a key in it)".into() } else { neutralized(path) };
     match ctx.format {
         Format::Text => logger::access(|out| text(out, &path, ctx)),

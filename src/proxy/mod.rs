@@ -2,7 +2,7 @@
 //!
 //! `ctx` is what a request carries along, `forward` writes the upstream's request and the client's answer, `peer` says whom
 //! to dial, `fault` turns Pingora's errors into rejections, `respond` is the one place that answers for Tollgate itself, and
-//! `desk` does so for what never became a request; `load` is what the process carries; `record` is what is known of a request
+//! `desk` does so for what never became a request, `manage` takes calls of the key API; `load` is what the process carries; `record` is what is known of a request
 //! at its end, `access_log` its reader, and `detail` under --detailed_debug.
 //! The law: no phase decides anything that a lower floor could decide.
 
@@ -13,6 +13,7 @@ mod detail;
 mod fault;
 mod forward;
 mod load;
+mod manage;
 mod peer;
 mod record;
 mod respond;
@@ -37,6 +38,7 @@ pub use load::Load;
 use load::Served;
 use respond::Answer;
 
+use crate::admin::Admin;
 use crate::admit::{self, Head, Step};
 use crate::clock::Moment;
 use crate::downstream::{Lease, Rate, Vitals};
@@ -65,6 +67,7 @@ pub struct Manner {
 pub struct EdgeProxy {
     snapshot: Arc<ArcSwap<Snapshot>>,
     resolver: Arc<Resolver>,
+    admin: Arc<Admin>,
     load: Arc<Load>,
     tally: Tally,
     manner: Manner,
@@ -72,8 +75,14 @@ pub struct EdgeProxy {
 
 impl EdgeProxy {
     /// A proxy over `snapshot`.
-    pub fn new(snapshot: Arc<ArcSwap<Snapshot>>, resolver: Arc<Resolver>, load: Arc<Load>, manner: Manner) -> Self {
-        Self { snapshot, resolver, load, tally: Tally::default(), manner }
+    pub fn new(
+        snapshot: Arc<ArcSwap<Snapshot>>,
+        resolver: Arc<Resolver>,
+        admin: Arc<Admin>,
+        load: Arc<Load>,
+        manner: Manner,
+    ) -> Self {
+        Self { snapshot, resolver, admin, load, tally: Tally::default(), manner }
     }
 
     /// How often what was refused.
@@ -134,6 +143,7 @@ impl ProxyHttp for EdgeProxy {
             target: header.raw_path(),
             headers: &header.headers,
             version: header.version,
+            client: ctx.record.client.map(|client| client.ip()),
             now: Moment::now(),
         };
         // Whoever asks how the process is must hear it above all when it is busy.
@@ -146,8 +156,7 @@ impl ProxyHttp for EdgeProxy {
         match admit::step(&ctx.snapshot, head) {
             Step::Admit(admission) => {
                 ctx.admitted(admission);
-                let header = session.req_header();
-                if header.version != Version::HTTP_10 && header.headers.contains_key(header::EXPECT) {
+                if respond::waits(session) {
                     session.downstream_session.write_continue_response().await?;
                 }
                 Ok(false)
@@ -159,6 +168,10 @@ impl ProxyHttp for EdgeProxy {
                 Ok(true)
             }
             Step::Ask(question) => match question {},
+            Step::Manage(managed) => {
+                manage::answer(&self.admin, session, ctx, &managed).await?;
+                Ok(true)
+            }
             Step::Own(probe) => {
                 let answer = Answer::telling(probe, session.is_process_shutting_down());
                 respond::early(session, ctx, answer).await?;
@@ -301,7 +314,12 @@ impl ProxyHttp for EdgeProxy {
         }
         match ctx.admission {
             Some(_) => access_log::write(ctx, ""),
-            None => access_log::write(ctx, &access_log::refused_path(session.req_header().raw_path())),
+            None => {
+                let target = session.req_header().raw_path();
+                // A call may have a key in its path, also one that has just ended to be known.
+                let call = admit::call(&ctx.snapshot, target).map(|call| call.name().to_owned());
+                access_log::write(ctx, &call.unwrap_or_else(|| access_log::refused_path(target)));
+            }
         }
         if self.manner.detailed {
             detail::end(ctx);

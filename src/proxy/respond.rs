@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header;
+use http::{Version, header};
 use pingora::http::ResponseHeader;
 use pingora::prelude::{Error, Result, Session};
 use pingora::proxy::FailToProxy;
@@ -32,32 +32,41 @@ pub(super) struct Answer {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: Bytes,
+    /// Whether the connection ends with it.
+    ends: bool,
 }
 
 impl Answer {
     /// The answer that says `rejection`.
     pub(super) fn refusing(rejection: &Rejection, ctx: &RequestCtx) -> Self {
         let body = rejection.body(ctx.dialect, ctx.record.call_id());
-        Self { status: rejection.status(), headers: rejection.headers(), body: Bytes::from(body) }
+        Self {
+            status: rejection.status(),
+            headers: rejection.headers(),
+            body: Bytes::from(body),
+            ends: rejection.ends_connection(),
+        }
     }
 
     /// The answer to a question after our health.
     pub(super) fn telling(probe: Probe, draining: bool) -> Self {
         let (status, body) = probe.answer(draining);
-        Self { status, headers: Vec::new(), body: Bytes::from_static(body.as_bytes()) }
+        Self { status, headers: Vec::new(), body: Bytes::from_static(body.as_bytes()), ends: false }
+    }
+
+    /// The answer to a call of the key API. It may hold a key, so nobody keeps it.
+    pub(super) fn saying(value: &serde_json::Value) -> Self {
+        let headers = vec![("Cache-Control", "no-store".to_owned())];
+        Self { status: 200, headers, body: Bytes::from(value.to_string()), ends: false }
     }
 }
 
 /// Answers a request whose body has not been touched.
 pub(super) async fn early(session: &mut Session, ctx: &mut RequestCtx, answer: Answer) -> Result<()> {
-    let declared = session
-        .req_header()
-        .headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let waits = session.req_header().headers.contains_key(header::EXPECT);
-    let small = declared.is_none_or(|declared| declared <= SMALL);
-    let stays = !session.is_process_shutting_down();
+    let read = session.downstream_session.is_body_done();
+    let waits = !read && waits(session);
+    let small = read || declared(session).is_none_or(|declared| declared <= SMALL);
+    let stays = !answer.ends && !session.is_process_shutting_down();
     if stays && !waits && small && discard(session, SMALL).await {
         return write(session, ctx, answer).await;
     }
@@ -67,6 +76,17 @@ pub(super) async fn early(session: &mut Session, ctx: &mut RequestCtx, answer: A
         discard(session, MOST_DISCARDED).await;
     }
     Ok(())
+}
+
+/// The length that the client declares of its body.
+pub(super) fn declared(session: &Session) -> Option<u64> {
+    session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok())
+}
+
+/// Whether the client waits for `100 Continue`; HTTP/1.0 knows none.
+pub(super) fn waits(session: &Session) -> bool {
+    let header = session.req_header();
+    header.version != Version::HTTP_10 && header.headers.contains_key(header::EXPECT)
 }
 
 /// Answers a request that failed on its way to or from the upstream; or lets a broken answer be seen as broken.

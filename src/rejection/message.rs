@@ -25,6 +25,11 @@ impl Rejection {
             Self::NoTls => "No TLS could be agreed on.".into(),
             Self::Overloaded => "The gateway can carry no more requests; try again in a moment.".into(),
             Self::TooManyConnections { .. } => "The gateway holds too many connections.".into(),
+            Self::Guessing(seconds) => format!(
+                "Authentication Error, too many invalid keys from this address. Try again in {seconds} s, with a valid key at once."
+            ),
+            Self::Instead(instead) => format!("This is not served here. {instead}"),
+            Self::Management(fault) => fault.to_string(),
             Self::KeyInPath => "The path holds a Tollgate key, which is never sent on. Send it in a header.".into(),
             Self::Internal => {
                 "The gateway failed to serve the request; its log has the reason under this call id.".into()

@@ -15,6 +15,7 @@ pub use limited::standing_headers;
 use crate::auth::AuthFault;
 use crate::framing::Fault;
 use crate::limit::{Exceeded, Kind};
+use crate::management;
 use crate::route::PathError;
 
 /// Whose fault it was.
@@ -70,6 +71,10 @@ pub enum Rejection {
     Flood,
     /// The head of a request did not become whole in time, or a handshake did not.
     HeadTimeout,
+    /// Too many credentials from this address have failed; the seconds until none of them counts.
+    Guessing(u64),
+    /// LiteLLM serves the path and Tollgate does not; what to use.
+    Instead(&'static str),
     /// Something of ours failed.
     Internal,
     /// The path holds a Tollgate key, which would leave with it.
@@ -78,6 +83,8 @@ pub enum Rejection {
     Limited(Exceeded),
     /// The request has passed this proxy before.
     Loop,
+    /// A call of the key API is not done.
+    Management(management::Fault),
     /// The route does not serve the method; these it serves.
     MethodNotAllowed(Vec<String>),
     /// No route serves the path.
@@ -176,9 +183,10 @@ impl Rejection {
             Self::BodyTimeout | Self::HeadTimeout => 408,
             Self::BodyTooLarge(_) => 413,
             Self::Expectation => 417,
-            Self::Flood | Self::Limited(_) | Self::TooManyInFlight => 429,
+            Self::Flood | Self::Guessing(_) | Self::Limited(_) | Self::TooManyInFlight => 429,
+            Self::Management(fault) => fault.status(),
             Self::Internal => 500,
-            Self::NotServedYet(_) => 501,
+            Self::Instead(_) | Self::NotServedYet(_) => 501,
             Self::UpstreamFailed(_) => 502,
             Self::Overloaded | Self::TooManyConnections { .. } => 503,
             Self::UpstreamTimeout => 504,
@@ -212,9 +220,12 @@ impl Rejection {
             Self::Expectation => "expectation",
             Self::Flood => "flood",
             Self::HeadTimeout => "head_timeout",
+            Self::Guessing(_) => "guessing",
+            Self::Instead(_) => "not_served",
             Self::Internal => "internal",
             Self::KeyInPath => "key_in_path",
             Self::Loop => "loop",
+            Self::Management(fault) => fault.reason(),
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::NoRoute { .. } => "no_route",
             Self::NotAnnounced => "not_announced",
@@ -237,19 +248,29 @@ impl Rejection {
     /// Whose fault it was.
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Denied(_) | Self::Limited(_) | Self::TooManyConnections { .. } | Self::TooManyInFlight => {
-                Blame::Policy
-            }
-            Self::Internal | Self::NotServedYet(_) | Self::Overloaded => Blame::Gateway,
+            Self::Management(fault) if fault.status() == 403 => Blame::Policy,
+            Self::Management(fault) if fault.status() == 503 => Blame::Gateway,
+            Self::Guessing(_)
+            | Self::Denied(_)
+            | Self::Limited(_)
+            | Self::TooManyConnections { .. }
+            | Self::TooManyInFlight => Blame::Policy,
+            Self::Instead(_) | Self::Internal | Self::NotServedYet(_) | Self::Overloaded => Blame::Gateway,
             Self::UpstreamFailed(_) | Self::UpstreamTimeout => Blame::Upstream,
             _ => Blame::Caller,
         }
+    }
+
+    /// Whether the connection ends with the answer.
+    pub fn ends_connection(&self) -> bool {
+        matches!(self, Self::Guessing(_))
     }
 
     /// The headers that the answer must have, besides those of every answer.
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Auth { .. } => vec![("WWW-Authenticate", "Bearer realm=\"tollgate\"".into())],
+            Self::Guessing(seconds) => vec![("Retry-After", seconds.to_string())],
             Self::Limited(exceeded) => limited::headers(exceeded),
             Self::MethodNotAllowed(methods) => vec![("Allow", methods.join(", "))],
             Self::Overloaded | Self::TooManyConnections { .. } | Self::TooManyInFlight => {

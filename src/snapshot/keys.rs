@@ -2,7 +2,7 @@
 //!
 //! The law: a key begins with `sk-` and is long enough not to be guessed; each stands once. Their times are RFC 3339's.
 
-use crate::auth::{Book, Digest, KeyRecord, KeyType, PREFIX, Quota, SHORTEST, Time, shown_name};
+use crate::auth::{Book, Digest, KeyRecord, KeyType, Quota, Time, is_key, shown_name};
 use crate::clock::parse_rfc3339;
 use crate::config::error::Report;
 use crate::config::{KeySecret, KeyText};
@@ -60,11 +60,6 @@ fn record(book: &Book, text: &KeyText, report: &mut Report) -> Option<KeyRecord>
         tags: text.tags.clone(),
         ..KeyRecord::new(book.id(&digest), name, 0)
     })
-}
-
-fn is_key(text: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    text.starts_with(PREFIX) && text.len() >= SHORTEST && text.bytes().all(fits)
 }
 
 fn key_type(text: &KeyText, report: &mut Report) -> Option<KeyType> {

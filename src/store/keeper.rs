@@ -16,6 +16,8 @@ use crate::auth::Book;
 
 /// How often it is looked whether another process has written.
 const LOOK: Duration = Duration::from_millis(250);
+/// How long a change may wait for those before it.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a change is planned anew.
 const TRIES: usize = 50;
 
@@ -75,9 +77,12 @@ impl Keeper {
     /// Makes a change: `plan` says which. What it says besides comes back once the change is durable and counts.
     pub async fn change<T: Send + 'static>(&self, plan: Plan<T>, audit: Audit) -> Result<T, Fault> {
         let (answer, answered) = oneshot::channel();
+        let asked = Instant::now();
         let job: Job = Box::new(move |kept| {
-            // Who has left is not waited for: behind a lock, those who still wait would wait for each of them.
-            if !answer.is_closed() {
+            // Behind a lock each change waits in vain: who has left is not waited for, and nobody waits for all before him.
+            if asked.elapsed() > PATIENCE {
+                let _ = answer.send(Err(Fault::Locked));
+            } else if !answer.is_closed() {
                 let _ = answer.send(kept.change(plan, &audit));
             }
         });
@@ -88,6 +93,7 @@ impl Keeper {
 }
 
 impl Kept {
+    /// Puts into the book what others have written.
     fn catch_up(&mut self) -> Result<(), Fault> {
         let (version, changes) = self.store.since(self.version)?;
         // A version that is smaller is another file under the same name: then what is known stays.

@@ -14,7 +14,8 @@ pub(super) fn key_text(record: &KeyRecord) -> String {
         "allowed_routes": record.allowed_routes, "allowed_passthrough_routes": record.allowed_passthrough,
         "denied_passthrough_routes": record.denied_passthrough, "quota": quota_value(&record.quota),
         "expires": record.expires, "blocked": record.blocked, "team_id": record.team_id, "user_id": record.user_id,
-        "metadata": record.metadata, "tags": record.tags, "created_at": record.created_at, "updated_at": record.updated_at,
+        "metadata": record.metadata, "tags": record.tags, "line": record.line.map(|id| id.hex()),
+        "created_by": record.created_by, "created_at": record.created_at, "updated_at": record.updated_at,
     })
     .to_string()
 }
@@ -36,6 +37,8 @@ pub(super) fn key(id: &str, text: &str) -> Option<KeyRecord> {
         user_id: word(&map, "user_id"),
         metadata: map.get("metadata")?.as_object()?.clone(),
         tags: words(&map, "tags"),
+        line: word(&map, "line").and_then(|id| KeyId::parse(&id)),
+        created_by: word(&map, "created_by"),
         updated_at: map.get("updated_at")?.as_u64()?,
         ..KeyRecord::new(KeyId::parse(id)?, word(&map, "key_name")?, map.get("created_at")?.as_u64()?)
     })
@@ -44,7 +47,8 @@ pub(super) fn key(id: &str, text: &str) -> Option<KeyRecord> {
 /// A team's record as text.
 pub(super) fn team_text(record: &TeamRecord) -> String {
     json!({
-        "team_alias": record.alias, "models": record.models, "quota": quota_value(&record.quota), "blocked": record.blocked,
+        "team_alias": record.alias, "models": record.models, "allowed_passthrough_routes": record.allowed_passthrough,
+        "denied_passthrough_routes": record.denied_passthrough, "quota": quota_value(&record.quota), "blocked": record.blocked,
         "metadata": record.metadata, "created_at": record.created_at, "updated_at": record.updated_at,
     })
     .to_string()
@@ -57,6 +61,8 @@ pub(super) fn team(id: &str, text: &str) -> Option<TeamRecord> {
         id: id.to_owned(),
         alias: word(&map, "team_alias"),
         models: words(&map, "models"),
+        allowed_passthrough: words(&map, "allowed_passthrough_routes"),
+        denied_passthrough: words(&map, "denied_passthrough_routes"),
         quota: quota(map.get("quota")?),
         blocked: map.get("blocked")?.as_bool()?,
         metadata: map.get("metadata")?.as_object()?.clone(),

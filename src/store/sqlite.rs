@@ -15,9 +15,13 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, Transactio
 
 use super::{Audit, Change, Fault, KeyStore, record, salt};
 use crate::auth::Salt;
+use crate::clock::Moment;
 
 /// How long a lock that others hold is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long it is remembered that something was deleted, in milliseconds: 30 days.
+const REMEMBERED: u64 = 30 * 86_400_000;
 
 /// The steps from an empty file to today's form. None is ever changed; the next is added below.
 const MIGRATIONS: &[&str] = &["CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -47,6 +51,7 @@ impl Sqlite {
                 return Err(Fault::Corrupt);
             }
             migrate(connection)?;
+            forget_deleted(connection)?;
             checked_salt(connection, &path.with_extension("salt"), given)
         });
         result.map(|salt| (store, salt))
@@ -210,6 +215,21 @@ fn migrate(connection: &mut Connection) -> Result<(), Fault> {
         transaction.execute("INSERT INTO migrations VALUES (?1, 0)", [step]).map_err(fault)?;
     }
     transaction.commit().map_err(fault)
+}
+
+/// Rows of what was deleted long ago go: no process that shares the file is so far behind. A file that cannot be written keeps
+/// them.
+fn forget_deleted(connection: &Connection) -> Result<(), Fault> {
+    let long_ago = Moment::now().calendar.saturating_sub(REMEMBERED);
+    for table in ["keys", "teams"] {
+        let old = "(SELECT coalesce(max(version), 0) FROM audit WHERE at < ?1)";
+        let statement = format!("DELETE FROM {table} WHERE record IS NULL AND version <= {old}");
+        match connection.execute(&statement, [signed(long_ago)]).map_err(fault) {
+            Ok(_) | Err(Fault::ReadOnly | Fault::Locked | Fault::Full) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(())
 }
 
 /// The salt that the ids of this store were made with.

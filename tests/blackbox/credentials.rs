@@ -154,7 +154,7 @@ fn a_key_in_a_path_is_refused_and_not_logged() {
     for (path, status) in [
         (format!("/open/{KEY}"), 400),
         (format!("/open/x{}", KEY.replace('-', "%2D")), 400),
-        (format!("/key/{KEY}/regenerate"), 404),
+        (format!("/key/{KEY}/regenerate"), 401),
     ] {
         let answer = send(gate.port, &format!("POST {path} HTTP/1.1"), b"{}");
         assert_eq!(answer.status(), status, "{path}");

@@ -13,6 +13,7 @@ mod headers;
 mod health;
 mod hostile;
 mod http2;
+mod keys;
 mod limits;
 mod listeners;
 mod names;

@@ -58,11 +58,13 @@ fn dot_segments_and_reserved_paths_never_reach_an_upstream() {
         assert_eq!(send(gate.port, &format!("GET {target} HTTP/1.1"), b"").status(), 400, "{target}");
     }
     for (target, status) in [
-        ("/key/generate", 404),
+        ("/key/generate", 405),
+        ("/key/nonsense", 404),
+        ("/user/info", 501),
         ("/%6Bey", 404),
         ("/metrics/", 404),
         ("/ui", 404),
-        ("/v2/key/info", 404),
+        ("/v2/key/info", 501),
         ("/model/new", 404),
         ("/health", 401),
         ("/livez", 200),

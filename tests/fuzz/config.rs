@@ -1,7 +1,9 @@
 //! The config: a snapshot and no problem, or problems that each have a place in the file and show no secret.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use tollgate::auth::Book;
 use tollgate::config::env::Environ;
 use tollgate::config::{self, Overrides};
 use tollgate::snapshot;
@@ -33,7 +35,8 @@ impl Environ for File<'_> {
 pub fn check(input: &[u8]) {
     let (config, mut report) = config::load(Path::new("t.yaml"), &File(input), &Overrides::default());
     let before = report.problems.len();
-    let compiled = config.as_ref().and_then(|config| snapshot::compile(config, &mut report));
+    let compiled =
+        config.as_ref().and_then(|config| snapshot::compile(config, &Arc::new(Book::passing()), &mut report));
     assert_eq!(compiled.is_none(), config.is_none() || report.problems.len() > before, "{:?}", report.problems);
     assert!(config.is_some() || !report.is_clean(), "no config, and nobody says why");
     if let Some(config) = config.as_ref().filter(|_| report.is_clean()) {

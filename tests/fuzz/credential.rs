@@ -1,11 +1,12 @@
 //! Credentials: a known key is found wherever it stands, or nothing of it leaves; a closed route lets in nobody without one.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Version};
 use tollgate::admit::{self, Head, Step};
+use tollgate::auth::Book;
 use tollgate::config::env::Environ;
 use tollgate::config::{self, Overrides};
 use tollgate::snapshot::{self, Access, Lead, Snapshot};
@@ -38,7 +39,7 @@ fn snapshot() -> &'static Snapshot {
     SNAPSHOT.get_or_init(|| {
         let text = format!("general_settings:\n  master_key: {KEY}\n  pass_through_endpoints:{ROUTES}");
         let (config, mut report) = config::load(Path::new("t.yaml"), &File(text), &Overrides::default());
-        let compiled = config.and_then(|config| snapshot::compile(&config, &mut report));
+        let compiled = config.and_then(|config| snapshot::compile(&config, &Arc::new(Book::passing()), &mut report));
         compiled.unwrap_or_else(|| panic!("{:?}", report.problems))
     })
 }
@@ -59,6 +60,7 @@ pub fn check(input: &[u8]) {
         target,
         headers: &fields,
         version: Version::HTTP_11,
+        client: None,
         now: tollgate::clock::Moment::default(),
     };
     let admission = match admit::step(snapshot(), head) {
@@ -69,7 +71,7 @@ pub fn check(input: &[u8]) {
             return;
         }
         Step::Ask(question) => match question {},
-        Step::Own(_) => return,
+        Step::Own(_) | Step::Manage(_) => return,
     };
     assert!(admission.route.access == Access::Open || admission.principal.is_some(), "admitted without a key");
     let Lead::Group(group) = &admission.route.lead else { return };

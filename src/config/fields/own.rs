@@ -24,6 +24,11 @@ pub const TOLLGATE: Shape = Shape {
         honoured("limits", Kind::Map, "what clients may use of the proxy"),
         honoured("keys", Kind::List, "virtual keys that need no store"),
         honoured(
+            "store",
+            Kind::Map,
+            "where keys are kept that the key API makes; default tollgate.db in the state folder",
+        ),
+        honoured(
             "passthrough_grants",
             Kind::Text,
             "`open` (default): a key without allowed_passthrough_routes may use every route; `required`: none, as in LiteLLM",
@@ -77,10 +82,17 @@ pub const KEY: Shape = Shape {
         honoured("denied_passthrough_routes", Kind::List, "those that it may not use, whatever else is said"),
         honoured("expires", Kind::Text, "when it ends, as 2027-01-31T00:00:00Z"),
         honoured("blocked", Kind::Bool, "true: it opens nothing"),
-        honoured("team_id", Kind::Text, "its team; none can be made yet, so that such a key opens nothing"),
+        honoured("team_id", Kind::Text, "its team, which /team/new makes; until then it opens nothing"),
         honoured("user_id", Kind::Text, "its user"),
         honoured("tags", Kind::List, "words for reports"),
     ],
+};
+
+/// `tollgate.store`.
+pub const STORE: Shape = Shape {
+    path: "tollgate.store",
+    closed: true,
+    fields: &[honoured("sqlite", Kind::Text, "a file, which is made if there is none; its salt stands beside it")],
 };
 
 /// `tollgate.limits`.
@@ -94,6 +106,11 @@ pub const LIMITS: Shape = Shape {
         honoured("connections", Kind::Number, "connections held; default half of the files the process may open"),
         honoured("connections_per_address", Kind::Number, "connections from one address; default unlimited"),
         honoured("rpm_limit", Kind::Number, "requests a minute over the whole proxy; more is 429"),
+        honoured(
+            "failed_keys_per_address",
+            Kind::Number,
+            "requests a minute from one address whose key nobody knows; default 1000; more are 429",
+        ),
         honoured("in_flight", Kind::Number, "requests served at once; default 10000; more is 503"),
         honoured(
             "memory_mb",

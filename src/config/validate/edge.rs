@@ -25,6 +25,8 @@ pub(super) fn read(own: Option<&Section<'_>>, report: &mut Report) -> Edge {
         connections: at_least(limits.as_ref(), "connections", 1, report),
         connections_per_address: at_least(limits.as_ref(), "connections_per_address", 1, report),
         requests: count("rpm_limit", report).map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
+        failures: count("failed_keys_per_address", report)
+            .map_or(1000, |count| u32::try_from(count).unwrap_or(u32::MAX)),
         in_flight: count("in_flight", report).unwrap_or(10_000),
         // A float-to-int cast saturates, which is the right end for a limit beyond 2^64 bytes.
         memory: number("memory_mb", report).map(|megabytes| (megabytes * 1_000_000.0) as u64),

@@ -70,6 +70,7 @@ impl Gate {
         let mut child = command()
             .arg("--config")
             .arg(&file)
+            .env("STATE_DIRECTORY", folder.join("state"))
             .args(arguments)
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())

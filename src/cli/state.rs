@@ -1,0 +1,77 @@
+//! Where keys are kept: which file, and opening it.
+//!
+//! The law: a store that somebody asked for, or that is there, is opened or the start fails, since without it valid keys would be
+//! strangers; one that cannot be made where nobody asked for it leaves the key API without a store, which it says.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::settings::Settings;
+use crate::admin::Admin;
+use crate::auth::{Book, Salt};
+use crate::config::Config;
+use crate::secret::Secret;
+use crate::store::{Keeper, Sqlite};
+
+/// The name of the file, where nobody names another.
+const FILE: &str = "tollgate.db";
+
+/// A book, and the store that will fill it.
+pub(super) struct State {
+    /// The keys.
+    pub(super) book: Arc<Book>,
+    store: Result<Sqlite, String>,
+    /// What is said of it at the start.
+    pub(super) described: String,
+}
+
+/// The file of the store, and whether somebody named it.
+fn place(config: Option<&Config>, settings: &Settings) -> Option<(PathBuf, bool)> {
+    match config.and_then(|config| config.store.as_ref()) {
+        Some((path, _)) => Some((path.clone(), true)),
+        None => settings.state_dir.as_ref().map(|folder| (folder.join(FILE), false)),
+    }
+}
+
+/// Opens the store; where there is none it is made, if it may be.
+pub(super) fn open(config: Option<&Config>, settings: &Settings, make: bool) -> Result<State, String> {
+    let salt = settings.salt.as_ref().map(|salt| Salt::new(salt.expose().as_bytes()));
+    let without = |salt: Option<Salt>, why: String| State {
+        book: Arc::new(salt.map_or_else(Book::passing, Book::new)),
+        described: format!("none: {why}; keys come from the config"),
+        store: Err(why),
+    };
+    let Some((path, named)) = place(config, settings) else {
+        let why = "there is no folder for it, set --state-dir or tollgate.store";
+        return Ok(without(salt, why.into()));
+    };
+    if !make && !path.exists() {
+        return Ok(without(salt, format!("there is no {} yet", path.display())));
+    }
+    match Sqlite::open(&path, salt.clone()) {
+        Ok((store, salt)) => Ok(State {
+            book: Arc::new(Book::new(salt)),
+            store: Ok(store),
+            described: format!("{} (SQLite)", path.display()),
+        }),
+        // An empty file is the beginning of one that could not be made.
+        Err(fault) if !named && path.metadata().map_or(true, |file| file.len() == 0) => {
+            Ok(without(salt, format!("{} cannot be made, {fault}", path.display())))
+        }
+        Err(fault) => Err(format!("the key store {}: {fault}", path.display())),
+    }
+}
+
+impl State {
+    /// The key API, with the store's keys in the book.
+    pub(super) fn serve(self, master: Option<Secret>) -> Result<Admin, String> {
+        let keeper = match self.store {
+            Ok(store) => {
+                let started = Keeper::start(Box::new(store), Arc::clone(&self.book));
+                Ok(started.map_err(|fault| format!("the key store cannot be read: {fault}"))?)
+            }
+            Err(why) => Err(why),
+        };
+        Ok(Admin::new(self.book, keeper, master))
+    }
+}

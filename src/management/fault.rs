@@ -1,0 +1,121 @@
+//! Every way in which the key API says no.
+//!
+//! The law: a fault names the field or the thing, and what to write instead; never a key, since what was sent as something else
+//! could be one.
+
+use std::fmt;
+
+/// Why a body or a query is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BadField {
+    /// It is not an object of JSON.
+    Body,
+    /// It has to be there.
+    Missing(&'static str),
+    /// LiteLLM enforces it, and Tollgate does not yet.
+    NotEnforced(&'static str),
+    /// Nobody knows it; the nearest that is known.
+    Unknown(Option<&'static str>),
+    /// It takes another kind of value.
+    Value(&'static str, &'static str),
+}
+
+/// Why a call is not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The request is wrong.
+    Bad(BadField),
+    /// The alias names another key.
+    AliasTaken,
+    /// The key is there already.
+    KeyTaken,
+    /// The team is there already.
+    TeamTaken,
+    /// A key of the caller's own is too easy to guess, or is no key.
+    WeakKey,
+    /// The key stands in the config file.
+    Fixed,
+    /// There is no such key.
+    NoKey,
+    /// There is no such team.
+    NoTeam,
+    /// The key may not make this call.
+    NotAllowed,
+    /// The key may make the call, but not for this key or team.
+    NotYours,
+    /// Only the master key may set this.
+    MasterOnly(&'static str),
+    /// There is no store, or it cannot be written: why.
+    Store(String),
+}
+
+impl Fault {
+    /// The status of the answer.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Bad(_) | Self::AliasTaken | Self::KeyTaken | Self::TeamTaken | Self::WeakKey | Self::Fixed => 400,
+            Self::NotAllowed | Self::NotYours | Self::MasterOnly(_) => 403,
+            Self::NoKey | Self::NoTeam => 404,
+            Self::Store(_) => 503,
+        }
+    }
+
+    /// A word for logs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Bad(_) => "bad_field",
+            Self::AliasTaken | Self::KeyTaken | Self::TeamTaken => "taken",
+            Self::WeakKey => "weak_key",
+            Self::Fixed => "fixed_key",
+            Self::NoKey => "no_such_key",
+            Self::NoTeam => "no_such_team",
+            Self::NotAllowed | Self::NotYours | Self::MasterOnly(_) => "denied_management",
+            Self::Store(_) => "store",
+        }
+    }
+}
+
+impl From<BadField> for Fault {
+    fn from(bad: BadField) -> Self {
+        Self::Bad(bad)
+    }
+}
+
+impl fmt::Display for BadField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Body => write!(f, "The body must be a JSON object."),
+            Self::Missing(name) => write!(f, "`{name}` is missing."),
+            Self::NotEnforced(name) => write!(f, "`{name}` is not enforced yet, so it is not accepted: leave it out."),
+            // The name itself could be a key that slipped to the wrong side of a colon.
+            Self::Unknown(None) => write!(f, "The request has a field that is not known."),
+            Self::Unknown(Some(near)) => {
+                write!(f, "The request has a field that is not known; did you mean `{near}`?")
+            }
+            Self::Value(name, wanted) => write!(f, "`{name}` must be {wanted}."),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bad(bad) => bad.fmt(f),
+            Self::AliasTaken => write!(f, "Another key has this `key_alias`; aliases are unique."),
+            Self::KeyTaken => write!(f, "This key exists already; choose another, or leave it out to have one made."),
+            Self::TeamTaken => write!(f, "This `team_id` exists already; use /team/update."),
+            Self::WeakKey => write!(
+                f,
+                "A key begins with sk-, has 16 to 512 characters, and of letters, digits, `-`, `_` and `.` alone; leave it out \
+                 to have one made."
+            ),
+            Self::Fixed => write!(f, "This key stands in the config file; change it there."),
+            Self::NoKey => write!(f, "There is no such key. Name it by itself, its SHA-256, or its token."),
+            Self::NoTeam => write!(f, "There is no such team."),
+            Self::NotAllowed => write!(f, "This key may not make this call; use the master key."),
+            Self::NotYours => write!(f, "This key may not do this to that key or team; use the master key."),
+            Self::MasterOnly(what) => write!(f, "Only the master key may set {what}."),
+            Self::Store(why) => write!(f, "The key store cannot do this: {why}."),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Who may make which call, and for which keys and teams.
+//!
+//! The law: the master key may everything. A key of type `management` may everything but what would make it more than it is:
+//! keys of its own type, grants of routes, models that it may not use itself; with a team it sees that team alone, and cannot
+//! change it. `read_only` sees the same and changes nothing. Any other key that may use the key API looks itself up. Who may not
+//! see a key is not told whether there is one.
+
+use super::call::Call;
+use super::fault::Fault;
+use super::{key, value::Body};
+use crate::auth::{KeyId, KeyRecord, KeyType, Principal, is_like};
+
+/// The keys and teams that somebody may see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All.
+    All,
+    /// One team and its keys.
+    Team(String),
+    /// One key.
+    Key(KeyId),
+}
+
+/// Who makes a call that is permitted.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// The name for the audit.
+    pub name: String,
+    /// Its own key; none: the master key.
+    pub key: Option<KeyId>,
+    /// What it may see.
+    pub scope: Scope,
+    /// The models that it may use, and give; empty: all.
+    models: Vec<String>,
+}
+
+/// Words of LiteLLM's for groups of calls.
+const GROUPS: &[&str] =
+    &["management_routes", "info_routes", "key_management_routes", "self_managed_routes", "*", "/*"];
+
+impl Asker {
+    /// `principal`, if it may make `call`.
+    pub fn permitted(principal: &Principal, call: Call) -> Result<Self, Fault> {
+        let Principal::Key(key) = principal else {
+            return Ok(Self::master("master"));
+        };
+        let record = &key.record;
+        let scope = match (record.key_type, &record.team_id) {
+            (KeyType::Default, _) => Scope::Key(record.id),
+            (_, Some(team)) => Scope::Team(team.clone()),
+            (_, None) => Scope::All,
+        };
+        let may = match record.key_type {
+            KeyType::Routes => false,
+            KeyType::Default => call == Call::KeyInfo,
+            KeyType::ReadOnly => call.only_reads(),
+            KeyType::Management => call.only_reads() || call.is_about_keys() || scope == Scope::All,
+        };
+        let listed = |entry: &String| {
+            GROUPS.contains(&entry.as_str())
+                || entry == call.name()
+                || entry.strip_suffix('*').is_some_and(|prefix| call.name().starts_with(prefix))
+        };
+        let listed = record.allowed_routes.is_empty() || record.allowed_routes.iter().any(listed);
+        if !may || !listed {
+            return Err(Fault::NotAllowed);
+        }
+        Ok(Self { name: record.shown().to_owned(), key: Some(record.id), scope, models: record.models.clone() })
+    }
+
+    /// Who may everything, under a name.
+    pub fn master(name: impl Into<String>) -> Self {
+        Self { name: name.into(), key: None, scope: Scope::All, models: Vec::new() }
+    }
+
+    /// Whether it may see `record`.
+    pub fn sees(&self, record: &KeyRecord) -> bool {
+        match &self.scope {
+            Scope::All => true,
+            Scope::Team(team) => record.team_id.as_ref() == Some(team),
+            Scope::Key(id) => record.id == *id,
+        }
+    }
+
+    /// Whether it may see the team of this id.
+    pub fn sees_team(&self, id: &str) -> bool {
+        match &self.scope {
+            Scope::All => true,
+            Scope::Team(team) => team == id,
+            Scope::Key(_) => false,
+        }
+    }
+
+    /// Whether it may ask for these fields.
+    pub fn may_set(&self, body: &Body) -> Result<(), Fault> {
+        match key::masters(body) {
+            Some(field) if !self.is_master() => Err(Fault::MasterOnly(field)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it may change a key that is as `before`.
+    pub fn may_change(&self, before: &KeyRecord) -> Result<(), Fault> {
+        let allowed = self.sees(before) && (self.is_master() || before.key_type != KeyType::Management);
+        if allowed { Ok(()) } else { Err(Fault::NotYours) }
+    }
+
+    /// Whether it may leave a key as `after`.
+    pub fn may_leave(&self, after: &KeyRecord) -> Result<(), Fault> {
+        if !self.is_master() && after.key_type == KeyType::Management {
+            return Err(Fault::MasterOnly("the key_type management"));
+        }
+        let gives = |model: &String| self.models.iter().any(|known| known == model || is_like(known, model));
+        let within = self.models.is_empty() || (!after.models.is_empty() && after.models.iter().all(gives));
+        if within && self.sees(after) { Ok(()) } else { Err(Fault::NotYours) }
+    }
+
+    fn is_master(&self) -> bool {
+        self.key.is_none()
+    }
+}
