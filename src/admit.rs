@@ -97,9 +97,8 @@ pub struct Admission {
     rest: Vec<u8>,
     query: Option<Vec<u8>>,
     captures: Vec<(String, Vec<u8>)>,
-    #[expect(dead_code, reason = "held until the request ends")]
     place: Option<Place>,
-    /// What was counted against limits; slots come back when it is dropped.
+    /// What was counted against limits; slots come back when it is dropped, or released.
     pub held: Held,
 }
 
@@ -400,6 +399,12 @@ fn dialect(head: Head<'_>) -> Dialect {
 }
 
 impl Admission {
+    /// Gives back what others wait for. The request is over as far as limits go, though its client may not know yet.
+    pub fn release(&mut self) {
+        self.place = None;
+        self.held.release();
+    }
+
     /// The path and query that `member` is asked for.
     pub fn path_and_query(&self, member: &Member, snapshot: &Snapshot) -> Vec<u8> {
         let capture =

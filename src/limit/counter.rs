@@ -196,11 +196,18 @@ impl Counter {
     }
 }
 
-impl Drop for Held {
-    fn drop(&mut self) {
-        for counter in &self.slots {
+impl Held {
+    /// Gives the slots back before it is dropped.
+    pub fn release(&mut self) {
+        for counter in self.slots.drain(..) {
             counter.0.lock().running -= 1;
         }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 
@@ -253,8 +260,11 @@ mod tests {
             panic!("in the middle of a request");
         });
         assert!(panicked.join().is_err());
-        assert!(Local.take(&one, 0).is_ok());
+        let mut held = Local.take(&one, 0).expect("a slot");
+        held.release();
         assert_eq!(key.running(), 0);
+        drop(held);
+        assert_eq!(key.running(), 0, "a slot comes back once");
     }
 
     #[test]

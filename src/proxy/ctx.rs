@@ -89,6 +89,13 @@ impl RequestCtx {
         self.rejection = Some(refusal.rejection.clone());
     }
 
+    /// The answer is about to end: its client may use the place again as soon as it has seen the end.
+    pub(super) fn release(&mut self) {
+        if let Some(admission) = &mut self.admission {
+            admission.release();
+        }
+    }
+
     /// Whether the body of this attempt has come more slowly than it may.
     pub(super) fn is_trickling(&self, least: &Rate) -> bool {
         let taken = self.record.begun.elapsed();

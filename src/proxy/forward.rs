@@ -5,7 +5,7 @@
 //! body and fields stay as the upstream gave them, but for what speaks for a connection or in Tollgate's name.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, Result};
 use smallvec::SmallVec;
@@ -107,6 +107,13 @@ fn tell_of_limits(response: &mut ResponseHeader, held: &Held) -> Result<()> {
     Ok(())
 }
 
+/// Whether no body follows (RFC 9112 section 6.3).
+fn is_bodiless(request: &RequestHeader, response: &ResponseHeader) -> bool {
+    request.method == Method::HEAD
+        || matches!(response.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        || response.headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() == b"0")
+}
+
 /// Rewrites the upstream's answer for the client.
 pub(super) fn response(request: &RequestHeader, response: &mut ResponseHeader, ctx: &mut RequestCtx) -> Result<()> {
     let mut removed: SmallVec<[HeaderName; 8]> = SmallVec::new();
@@ -131,6 +138,9 @@ pub(super) fn response(request: &RequestHeader, response: &mut ResponseHeader, c
     response.insert_header(CALL_ID, ctx.record.call_id())?;
     if let Some(admission) = &ctx.admission {
         tell_of_limits(response, &admission.held)?;
+    }
+    if is_bodiless(request, response) {
+        ctx.release();
     }
     // Pingora chunks what has no length, but HTTP/1.0 knows no chunks: there the connection's end ends the body.
     if request.version == Version::HTTP_10 {

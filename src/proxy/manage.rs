@@ -23,10 +23,12 @@ pub(super) async fn answer(
     admin: &Admin,
     session: &mut Session,
     ctx: &mut RequestCtx,
-    managed: &Managed,
+    mut managed: Box<Managed>,
 ) -> Result<()> {
     ctx.record.principal = Some(managed.asked.principal.clone());
-    let answer = match called(admin, session, ctx, managed).await {
+    let called = called(admin, session, ctx, &managed).await;
+    managed.held.release();
+    let answer = match called {
         Ok(value) => Answer::saying(&value),
         Err(rejection) => {
             let answer = Answer::refusing(&rejection, ctx);

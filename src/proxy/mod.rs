@@ -169,7 +169,7 @@ impl ProxyHttp for EdgeProxy {
             }
             Step::Ask(question) => match question {},
             Step::Manage(managed) => {
-                manage::answer(&self.admin, session, ctx, &managed).await?;
+                manage::answer(&self.admin, session, ctx, managed).await?;
                 Ok(true)
             }
             Step::Own(probe) => {
@@ -258,9 +258,12 @@ impl ProxyHttp for EdgeProxy {
         &self,
         _: &mut Session,
         body: &mut Option<Bytes>,
-        _: bool,
+        end: bool,
         ctx: &mut RequestCtx,
     ) -> Result<Option<Duration>> {
+        if end {
+            ctx.release();
+        }
         ctx.record.body(body.as_ref().map_or(0, Bytes::len));
         if let Some(vitals) = &ctx.vitals {
             vitals.silence.touch();

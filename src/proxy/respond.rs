@@ -92,6 +92,7 @@ pub(super) fn waits(session: &Session) -> bool {
 /// Answers a request that failed on its way to or from the upstream; or lets a broken answer be seen as broken.
 pub(super) async fn late(session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> FailToProxy {
     let rejection = fault::reading(error, ctx);
+    ctx.release();
     ctx.record.failed(error, rejection.as_ref());
     ctx.rejection.clone_from(&rejection);
     let answered = session.response_written().is_some_and(|header| !header.status.is_informational());

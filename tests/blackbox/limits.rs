@@ -132,6 +132,37 @@ fn a_slot_comes_back_however_the_request_ends() {
 }
 
 #[test]
+fn who_asks_one_after_another_needs_one_slot() {
+    let origin = Origin::start(|exchange| match exchange.request.target() {
+        "/a/chunked" => exchange.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"),
+        "/a/empty" => exchange.write("HTTP/1.1 204 No Content\r\n\r\n"),
+        "/a/nothing" => exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        "/a/garbage" => exchange.write("no HTTP at all\r\n\r\n"),
+        _ => exchange.ok("fine"),
+    });
+    let gate = gate(&origin, "max_parallel_requests: 1", "", "");
+    let mut client = Client::connect(gate.port);
+    for _ in 0..60 {
+        for (method, path, expected) in [
+            ("POST", "/a/fine", 200),
+            ("POST", "/a/chunked", 200),
+            ("POST", "/a/empty", 204),
+            ("POST", "/a/nothing", 200),
+            ("HEAD", "/a/fine", 200),
+            ("POST", "/a/garbage", 502),
+        ] {
+            let request =
+                format!("{method} {path} HTTP/1.1\r\nHost: x\r\nx-api-key: {ONE}\r\nContent-Length: 0\r\n\r\n");
+            client.write(request).expect("write");
+            assert_eq!(client.answer(method).expect("answer").status(), expected, "{method} {path}");
+            if expected == 502 {
+                client = Client::connect(gate.port);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_429_says_what_is_true() {
     let origin = Origin::plain();
     let gate = gate(&origin, "rpm_limit: 2", "rpm_limit: 0", "");
