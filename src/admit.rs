@@ -67,6 +67,8 @@ pub enum Question {}
 pub struct Managed {
     /// The call.
     pub asked: Asked,
+    /// Who makes it.
+    pub principal: Principal,
     /// What was counted against the caller's limits.
     pub held: Held,
 }
@@ -229,13 +231,13 @@ fn manage(
         return Err(Rejection::Management(management::Fault::NotAllowed));
     };
     refuse_expectation(head)?;
-    Asker::permitted(&principal, call).map_err(Rejection::Management)?;
+    let asker = Asker::permitted(&principal, call).map_err(Rejection::Management)?;
     let held = match &principal {
         Principal::Master => Held::default(),
         Principal::Key(key) => quota::take_own(snapshot, key, head.now.steady)?,
     };
     let (query, key) = (query.map(<[u8]>::to_vec), call.key_in(path));
-    Ok(Step::Manage(Box::new(Managed { asked: Asked { call, principal, query, key }, held })))
+    Ok(Step::Manage(Box::new(Managed { asked: Asked { call, asker, query, key }, principal, held })))
 }
 
 fn allow_methods(method: &Method, allowed: &[&str]) -> Result<(), Rejection> {

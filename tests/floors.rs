@@ -48,7 +48,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["downstream/socket.rs", "edge/tls.rs"]),
     ("x509_parser", &["upstream/tls.rs"]),
     ("rustls_native_certs", &["trust.rs"]),
-    ("clap", &["cli/arguments.rs", "cli/litellm.rs"]),
+    ("clap", &["cli/arguments.rs", "cli/arguments/key.rs", "cli/litellm.rs"]),
     ("clap_complete", &["cli/arguments.rs", "cli/generate.rs"]),
     ("clap_mangen", &["cli/generate.rs"]),
     ("rusqlite", &["store/sqlite.rs"]),

@@ -50,19 +50,20 @@ impl Admin {
         Self { book, store, master }
     }
 
-    /// Makes the call, for who `asked` at `now`.
-    pub async fn answer(&self, asked: &Asked, body: &[u8], now: Time) -> Result<Value, Fault> {
-        let asker = Asker::permitted(&asked.principal, asked.call)?;
-        self.answer_to(asker, asked, body, now).await
+    /// The token of the key that `name` names: itself, its digest, its token or its alias.
+    pub fn token(&self, name: &str) -> Option<String> {
+        let found = self.book.named(name).or_else(|| self.book.aliased(name))?;
+        Some(found.record.id.hex())
     }
 
-    async fn answer_to(&self, asker: Asker, asked: &Asked, body: &[u8], now: Time) -> Result<Value, Fault> {
-        let query = asked.query.as_deref();
+    /// Makes the call that is `asked` at `now`.
+    pub async fn answer(&self, asked: &Asked, body: &[u8], now: Time) -> Result<Value, Fault> {
+        let (asker, query) = (&asked.asker, asked.query.as_deref());
         match asked.call {
-            Call::KeyInfo => return keys::info(&self.book, &asker, query, now),
-            Call::KeyList => return list::keys(&self.book, &asker, query, now),
-            Call::TeamInfo => return teams::info(&self.book, &asker, query, now),
-            Call::TeamList => return teams::list(&self.book, &asker, query),
+            Call::KeyInfo => return keys::info(&self.book, asker, query, now),
+            Call::KeyList => return list::keys(&self.book, asker, query, now),
+            Call::TeamInfo => return teams::info(&self.book, asker, query, now),
+            Call::TeamList => return teams::list(&self.book, asker, query),
             _ => {}
         }
         let plan = planner(asked.call);
@@ -70,7 +71,7 @@ impl Admin {
             Call::KeyGenerate | Call::KeyRegenerate => Some(keys::fresh()?),
             _ => None,
         };
-        let request = Request { asker, body: read(body)?, key: asked.key.clone(), fresh, now };
+        let request = Request { asker: asker.clone(), body: read(body)?, key: asked.key.clone(), fresh, now };
         if self.master.as_ref().is_some_and(|master| keys::brings(&request.body, master)) {
             return Err(Fault::KeyTaken);
         }

@@ -11,11 +11,16 @@ use clap_complete::Shell;
 
 use super::litellm;
 
+mod key;
+
+pub(super) use key::{KeyCommand, KeyFields};
+
 /// Command lines to copy.
 pub(super) const EXAMPLES: &str = "  tollgate init                                        write config.yaml
   tollgate check --config config.yaml                  say everything that is wrong with it
   tollgate explain --config config.yaml POST /openai/chat/completions -H 'x-api-key: sk-...'
   tollgate --config config.yaml --detailed_debug       serve it, and describe every request
+  tollgate key generate --key_alias ci --rpm_limit 60 --duration 30d    make a key
   tollgate completions bash > ~/.local/share/bash-completion/completions/tollgate
 ";
 
@@ -91,6 +96,9 @@ pub(super) enum Command {
     Health,
     /// Say what would become of a request: route, caller, upstream, headers; nothing is connected to
     Explain(Request),
+    /// Make, list, change, block and delete keys in the store, also while a server runs on it
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Print the JSON Schema of the config file
     Schema,
     /// Print completions for a shell
@@ -156,7 +164,7 @@ impl Arguments {
 const GROUPS: &[(&str, &[&str])] = &[
     ("To begin", &["init"]),
     ("Before you serve", &["check", "explain", "schema"]),
-    ("While it serves", &["health"]),
+    ("While it serves", &["key", "health"]),
     ("Around it", &["completions", "man"]),
 ];
 

@@ -136,7 +136,7 @@ fn explained(asked: &Asked, snapshot: &Snapshot) -> (Page, bool) {
         Step::Manage(managed) => {
             page.row("answer", &format!("what {} says", managed.asked.call.name()));
             page.row("route", "none: Tollgate answers this path itself");
-            page.row("caller", &format!("{}, by the key in the request", managed.asked.principal.name()));
+            page.row("caller", &format!("{}, by the key in the request", managed.principal.name()));
             (page, true)
         }
         Step::Reject(refusal) => {

@@ -1,8 +1,8 @@
 //! The command line: LiteLLM's flags, in snake and kebab case, and Tollgate's own commands.
 //!
 //! `arguments` is what may be typed, `litellm` what LiteLLM's users type without effect here, `settings` what comes of flags,
-//! variables and `.env`; `load` reads the config, `state` opens the key store; `serve`, `check`, `explain`, `health`, `init` and `generate` are the
-//! commands.
+//! variables and `.env`; `load` reads the config, `state` opens the key store; `serve`, `check`, `explain`, `key`, `health`, `init` and `generate` are
+//! the commands.
 //! The law: exit 0 after a clean stop, 1 for a config or a port that cannot be used or a request that `explain` sees refused,
 //! 2 for a command line that makes no sense.
 
@@ -12,6 +12,7 @@ mod explain;
 mod generate;
 mod health;
 mod init;
+mod key;
 mod litellm;
 mod load;
 mod output;
@@ -62,6 +63,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Some(Command::Completions { shell }) => generate::completions(*shell),
         Some(Command::Man) => generate::man(),
         Some(Command::Check) => with_config(&arguments, check::run),
+        Some(Command::Key(command)) => {
+            with_settings(&arguments, |environ, settings| key::run(command, environ, settings))
+        }
         Some(Command::Health) => with_settings(&arguments, |_, settings| health::run(&settings.overrides)),
         Some(Command::Explain(request)) => {
             with_config(&arguments, |environ, settings, path| explain::run(request, environ, settings, path))

@@ -63,6 +63,11 @@ pub(super) fn open(config: Option<&Config>, settings: &Settings, make: bool) -> 
 }
 
 impl State {
+    /// Whether there is a store; why not.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.store.as_ref().map(|_| ()).map_err(|why| format!("there is no key store: {why}"))
+    }
+
     /// The key API, with the store's keys in the book.
     pub(super) fn serve(self, master: Option<Secret>) -> Result<Admin, String> {
         let keeper = match self.store {

@@ -3,7 +3,7 @@
 //! The law: a path is one call or none, a call has one method; what LiteLLM serves and Tollgate does not is told apart from what
 //! nobody serves.
 
-use crate::auth::Principal;
+use super::rights::Asker;
 use crate::route::RequestPath;
 
 /// A call of the key API.
@@ -94,7 +94,7 @@ pub struct Asked {
     /// Which.
     pub call: Call,
     /// Who.
-    pub principal: Principal,
+    pub asker: Asker,
     /// The query, as it was written.
     pub query: Option<Vec<u8>>,
     /// The key that the path names.

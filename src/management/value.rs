@@ -73,7 +73,7 @@ pub(super) fn flag(name: &'static str, value: &Value) -> Result<bool, BadField> 
 }
 
 /// Whether `value` asks for nothing.
-pub(super) fn is_empty(value: &Value) -> bool {
+pub fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::String(text) => text.is_empty(),

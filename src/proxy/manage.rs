@@ -25,7 +25,7 @@ pub(super) async fn answer(
     ctx: &mut RequestCtx,
     mut managed: Box<Managed>,
 ) -> Result<()> {
-    ctx.record.principal = Some(managed.asked.principal.clone());
+    ctx.record.principal = Some(managed.principal.clone());
     let called = called(admin, session, ctx, &managed).await;
     managed.held.release();
     let answer = match called {

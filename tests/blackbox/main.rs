@@ -19,6 +19,7 @@ mod listeners;
 mod names;
 mod probe;
 mod retries;
+mod rights;
 mod routes;
 mod running;
 mod slow;
