@@ -12,8 +12,8 @@ pub enum BadField {
     Body,
     /// It has to be there.
     Missing(&'static str),
-    /// LiteLLM enforces it, and Tollgate does not yet.
-    NotEnforced(&'static str),
+    /// LiteLLM enforces them, and Tollgate does not yet.
+    NotEnforced(Vec<&'static str>),
     /// Nobody knows it; the nearest that is known.
     Unknown(Option<&'static str>),
     /// It takes another kind of value.
@@ -86,7 +86,15 @@ impl fmt::Display for BadField {
         match self {
             Self::Body => write!(f, "The body must be a JSON object."),
             Self::Missing(name) => write!(f, "`{name}` is missing."),
-            Self::NotEnforced(name) => write!(f, "`{name}` is not enforced yet, so it is not accepted: leave it out."),
+            Self::NotEnforced(names) => match names.split_last() {
+                Some((last, [])) => write!(f, "`{last}` is not enforced yet, so it is not accepted: leave it out."),
+                Some((last, others)) => write!(
+                    f,
+                    "`{}` and `{last}` are not enforced yet, so they are not accepted: leave them out.",
+                    others.join("`, `")
+                ),
+                None => Ok(()),
+            },
             // The name itself could be a key that slipped to the wrong side of a colon.
             Self::Unknown(None) => write!(f, "The request has a field that is not known."),
             Self::Unknown(Some(near)) => {

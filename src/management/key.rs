@@ -92,22 +92,19 @@ const MASTERS: &[&str] = &["allowed_passthrough_routes", "denied_passthrough_rou
 
 /// `record` with the fields of `body`, but for `own`, which the call reads itself.
 pub fn apply(record: &KeyRecord, body: &Body, own: &[&str], now: Time) -> Result<KeyRecord, BadField> {
+    let metadata = body.get("metadata").and_then(Value::as_object);
+    refuse_unenforced(&[NOT_ENFORCED, NOT_SHOWN].concat(), [Some(body), metadata], says_nothing)?;
     let mut changed = KeyRecord { updated_at: now, ..record.clone() };
     // First what stands in `metadata`: the same field beside it wins.
-    if let Some(metadata) = body.get("metadata").and_then(Value::as_object) {
-        for (name, value) in metadata {
-            match known(IN_METADATA, name) {
-                Some(name) => set(&mut changed, name, value, now)?,
-                None => refuse_unenforced(NOT_ENFORCED, name, value)?,
-            }
+    for (name, value) in metadata.into_iter().flatten() {
+        if let Some(name) = known(IN_METADATA, name) {
+            set(&mut changed, name, value, now)?;
         }
     }
     for (name, value) in body.iter().filter(|(name, _)| !own.contains(&name.as_str())) {
         if let Some(name) = known(KEPT, name) {
             set(&mut changed, name, value, now)?;
         } else if !is_empty(value) && !says_nothing(name, value) {
-            refuse_unenforced(NOT_ENFORCED, name, value)?;
-            refuse_unenforced(NOT_SHOWN, name, value)?;
             return Err(BadField::Unknown(nearest(name, KEPT)));
         }
     }
@@ -265,7 +262,7 @@ mod tests {
         assert_eq!((record.allowed_passthrough, record.tags), (vec!["/p".to_owned()], vec!["beside".to_owned()]));
         assert_eq!((record.quota.model_requests.get("a"), record.metadata.len()), (Some(&1), 1));
         let refused = changed(r#"{"metadata": {"model_tpm_limit": {"a": 1}}}"#);
-        assert_eq!(refused, Err(BadField::NotEnforced("model_tpm_limit")));
+        assert_eq!(refused, Err(BadField::NotEnforced(vec!["model_tpm_limit"])));
         for (body, expected) in [
             (r#"{"metadata": {"denied_passthrough_routes": []}}"#, Some("denied_passthrough_routes")),
             (r#"{"allowed_passthrough_routes": []}"#, Some("allowed_passthrough_routes")),
@@ -278,9 +275,13 @@ mod tests {
     #[test]
     fn what_is_not_kept_is_refused_by_name() {
         for (body, expected) in [
-            (r#"{"tpm_limit": 0}"#, BadField::NotEnforced("tpm_limit")),
-            (r#"{"max_budget": 1.5}"#, BadField::NotEnforced("max_budget")),
-            (r#"{"spend": 1.5}"#, BadField::NotEnforced("spend")),
+            (r#"{"tpm_limit": 0}"#, BadField::NotEnforced(vec!["tpm_limit"])),
+            (r#"{"max_budget": 1.5}"#, BadField::NotEnforced(vec!["max_budget"])),
+            (
+                r#"{"tpm_limit": 1, "metadata": {"guardrails": ["x"]}, "budget_id": "b"}"#,
+                BadField::NotEnforced(vec!["budget_id", "guardrails", "tpm_limit"]),
+            ),
+            (r#"{"spend": 1.5}"#, BadField::NotEnforced(vec!["spend"])),
             (r#"{"rpm_limt": 5}"#, BadField::Unknown(Some("rpm_limit"))),
             (r#"{"something_else": 5}"#, BadField::Unknown(None)),
             (r#"{"rpm_limit": -1}"#, BadField::Value("rpm_limit", "a whole number, not negative")),

@@ -70,20 +70,18 @@ const IN_METADATA: &[&str] = &["allowed_passthrough_routes", "denied_passthrough
 
 /// `record` with the fields of `body`, but for `own`, which the call reads itself.
 pub fn apply(record: &TeamRecord, body: &Body, own: &[&str], now: Time) -> Result<TeamRecord, BadField> {
+    let metadata = body.get("metadata").and_then(Value::as_object);
+    refuse_unenforced(NOT_ENFORCED, [Some(body), metadata], |_, _| false)?;
     let mut changed = TeamRecord { updated_at: now, ..record.clone() };
-    if let Some(metadata) = body.get("metadata").and_then(Value::as_object) {
-        for (name, value) in metadata {
-            match known(IN_METADATA, name) {
-                Some(name) => set(&mut changed, name, value)?,
-                None => refuse_unenforced(NOT_ENFORCED, name, value)?,
-            }
+    for (name, value) in metadata.into_iter().flatten() {
+        if let Some(name) = known(IN_METADATA, name) {
+            set(&mut changed, name, value)?;
         }
     }
     for (name, value) in body.iter().filter(|(name, _)| !own.contains(&name.as_str())) {
         if let Some(name) = known(KEPT, name) {
             set(&mut changed, name, value)?;
         } else if !is_empty(value) {
-            refuse_unenforced(NOT_ENFORCED, name, value)?;
             return Err(BadField::Unknown(nearest(name, KEPT)));
         }
     }
@@ -154,10 +152,10 @@ mod tests {
         assert_eq!((&record.allowed_passthrough, record.metadata.len()), (&vec!["/p".to_owned()], 1));
         assert_eq!(show(&record)["rpm_limit"], 1);
         for (body, expected) in [
-            (r#"{"max_budget": 1}"#, BadField::NotEnforced("max_budget")),
+            (r#"{"max_budget": 1}"#, BadField::NotEnforced(vec!["max_budget"])),
             (
                 r#"{"members_with_roles": [{"role": "admin", "user_id": "u"}]}"#,
-                BadField::NotEnforced("members_with_roles"),
+                BadField::NotEnforced(vec!["members_with_roles"]),
             ),
             (r#"{"team_alais": "x"}"#, BadField::Unknown(Some("team_alias"))),
         ] {

@@ -89,12 +89,18 @@ pub(super) fn known(list: &'static [&'static str], name: &str) -> Option<&'stati
     list.iter().find(|known| **known == name).copied()
 }
 
-/// A field of `list` must say nothing.
-pub(super) fn refuse_unenforced(list: &'static [&'static str], name: &str, value: &Value) -> Result<(), BadField> {
-    match known(list, name) {
-        Some(name) if !is_empty(value) => Err(BadField::NotEnforced(name)),
-        _ => Ok(()),
-    }
+/// The fields of `list` that `bodies` give a value to must be none.
+pub(super) fn refuse_unenforced(
+    list: &[&'static str],
+    bodies: [Option<&Body>; 2],
+    says_nothing: impl Fn(&str, &Value) -> bool,
+) -> Result<(), BadField> {
+    let asks = |name: &str| {
+        let mut values = bodies.iter().flatten().filter_map(|body| body.get(name));
+        values.any(|value| !is_empty(value) && !says_nothing(name, value))
+    };
+    let asked: Vec<&'static str> = list.iter().filter(|name| asks(name)).copied().collect();
+    if asked.is_empty() { Ok(()) } else { Err(BadField::NotEnforced(asked)) }
 }
 
 /// The name of `known` that `name` was likely meant to be.

@@ -41,7 +41,7 @@ pub fn status(gate: &Gate, path: &str, key: &str) -> u16 {
     send(gate.port, &format!("POST {path} HTTP/1.1\nx-api-key: {key}"), b"{}").status()
 }
 
-fn sha256(text: &str) -> String {
+pub fn sha256(text: &str) -> String {
     use sha2::Digest;
     sha2::Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }

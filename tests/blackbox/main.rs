@@ -16,6 +16,7 @@ mod http2;
 mod keys;
 mod limits;
 mod listeners;
+mod litellm;
 mod names;
 mod probe;
 mod retries;
