@@ -14,6 +14,8 @@ const MARKS: &[(&str, &str)] = &[
     ("DEFAULT", "canary-default-7f3a"),
     ("PUBLIC", "pk-canary-public-7f3a"),
     ("PRIVATE", "sk-canary-private-7f3a"),
+    ("VIRTUAL", "sk-canary-virtual-7f3a"),
+    ("LITELLM_SALT_KEY", "canary-salt-7f3a"),
 ];
 const FILE: &str = "canary-file-7f3a";
 const STRANGER: &str = "canary-stranger-7f3a";
@@ -38,14 +40,68 @@ general_settings:
     - {{path: /tls, target: "https://127.0.0.1:{deaf}/?key=os.environ/TARGET", timeout: 0.3}}
     - {{path: /get, target: "{url}/x", methods: [GET]}}
     - {{path: "/t/{{name}}", target: "{url}/x/{{name}}", auth: true}}
-tollgate: {{timeouts: {{connect: 0.3, header: 0.5}}}}
+tollgate: {{timeouts: {{connect: 0.3, header: 0.5}}, keys: [{{key: os.environ/VIRTUAL, key_alias: known}}]}}
 "#
     )
 }
 
 /// Every place where a client may put something secret, on every path, in every mood.
 fn requests() -> Vec<String> {
-    let key = MARKS[0].1;
+    let mut out = calls();
+    out.extend(requests_with(MARKS[0].1));
+    // Once is enough of those that are waited for.
+    let waits = |request: &String| ["/silent", "/tls", "/unknown"].iter().any(|path| request.contains(path));
+    out.extend(requests_with(MARKS[6].1).into_iter().filter(|request| !waits(request)));
+    out
+}
+
+/// Calls of the key API with keys in every place but the right one.
+fn calls() -> Vec<String> {
+    let (master, virtual_key) = (MARKS[0].1, MARKS[6].1);
+    let mut out = Vec::new();
+    for key in [virtual_key, master, STRANGER, "sk-canary-unknown-7f3a"] {
+        let bodies = [
+            format!("{{\"key\": \"{key}\"}}"),
+            format!("{{\"keys\": [\"{key}\"]}}"),
+            format!("{{\"{key}\": 1}}"),
+            format!("{{\"rpm_limit\": \"{key}\"}}"),
+            format!("{{\"models\": {{\"{key}\": 1}}}}"),
+            format!("{{\"team_id\": \"{key}\"}}"),
+            format!("{{\"duration\": \"{key}\"}}"),
+            format!("{{\"key_type\": \"{key}\"}}"),
+            key.to_owned(),
+        ];
+        for path in ["/key/generate", "/key/update", "/key/block", "/key/delete", "/key/regenerate", "/team/update"] {
+            for body in &bodies {
+                for holder in [master, virtual_key, STRANGER] {
+                    out.push(format!(
+                        "POST {path}?{key} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {holder}\r\nContent-Length: {}\r\n\r\n{body}",
+                        body.len()
+                    ));
+                }
+            }
+        }
+        // A path is logged, unless a word of it looks like a key.
+        let in_paths = [format!("/key/{key}"), format!("/user/{key}")].into_iter().filter(|_| key.starts_with("sk-"));
+        let targets = [
+            format!("/key/info?key={key}"),
+            format!("/key/info?{key}=1"),
+            format!("/key/list?key_hash={key}&sort_by={key}"),
+            format!("/team/info?team_id={key}"),
+            format!("/key/{key}/regenerate"),
+        ];
+        for target in targets.into_iter().chain(in_paths) {
+            for method in ["GET", "POST"] {
+                out.push(format!(
+                    "{method} {target} HTTP/1.1\r\nHost: x\r\nx-api-key: {master}\r\nContent-Length: 0\r\n\r\n"
+                ));
+            }
+        }
+    }
+    out
+}
+
+fn requests_with(key: &str) -> Vec<String> {
     let basic = |text: &str| {
         use base64::Engine;
         base64::engine::general_purpose::STANDARD.encode(text)
@@ -130,7 +186,7 @@ fn no_secret_is_ever_said() {
     gate.signal("TERM");
     assert!(gate.ended().success());
     let log = gate.log();
-    let statuses = ["200", "400", "401", "404", "405", "408", "413", "417", "502", "504"];
+    let statuses = ["200", "400", "401", "403", "404", "405", "408", "413", "417", "501", "502", "504"];
     for status in statuses {
         assert!(log.contains(&format!("\" {status} ")), "{status} was never driven");
     }
@@ -140,5 +196,7 @@ fn no_secret_is_ever_said() {
         assert!(!said.contains(secret), "{secret} is in an answer");
     }
     assert!(origin.seen().iter().any(|seen| seen.everything().contains(MARKS[1].1)), "secrets do reach the upstream");
-    assert!(origin.seen().iter().all(|seen| !seen.everything().contains(MARKS[0].1)), "and keys never do");
+    for key in [MARKS[0].1, MARKS[6].1] {
+        assert!(origin.seen().iter().all(|seen| !seen.everything().contains(key)), "and keys never do");
+    }
 }

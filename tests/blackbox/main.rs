@@ -6,6 +6,7 @@
 mod bodies;
 mod canary;
 mod clients;
+mod command;
 mod credentials;
 mod faults;
 mod frames;

@@ -90,6 +90,11 @@ impl Gate {
         Self { port: port.expect("port"), child, log, folder }
     }
 
+    /// The folder of its files; its state is below, in `state`.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+
     /// Everything it has printed.
     pub fn log(&self) -> String {
         self.log.lock().expect("lock").clone()
