@@ -60,6 +60,8 @@ def lint_dockerfile(text):
     rule(command is not None and command[:2] == ["tollgate", "health"], "HEALTHCHECK by the binary itself, in exec form")
     rule(any(one.text == "4000" for one in last.all("EXPOSE")), "EXPOSE 4000")
     rule(last.variables().get("HOST") == "0.0.0.0", "ENV HOST=0.0.0.0: loopback in a container is reached by nobody")
+    state = [one for one in last.all("COPY") if one.arguments()[-1] == last.variables().get("STATE_DIRECTORY")]
+    rule(user is not None and [one.flag("chown") for one in state] == [user.text], "the state's folder is the user's")
     copied = [one.arguments()[-1] for one in last.all("COPY")]
     for path in ("/etc/ssl/certs/ca-certificates.crt", "/usr/local/bin/tollgate"):
         rule(path in copied, f"{path} is copied")
@@ -93,7 +95,8 @@ def lint_compose(text, docker):
         "cap_drop: [ALL]": service.get("cap_drop") == ["ALL"] and not service.get("cap_add"),
         "no-new-privileges": "no-new-privileges:true" in (service.get("security_opt") or []),
         "the healthcheck is the image's": (service.get("healthcheck") or {}).get("test") == ["CMD", *(command or [])],
-        "./config.yaml:/app/config.yaml:ro": volumes == ["./config.yaml:/app/config.yaml:ro"],
+        "config.yaml read-only, a volume for state, and no more": volumes
+        == ["./config.yaml:/app/config.yaml:ro", "state:/var/lib/tollgate"],
         "ports on loopback": bool(ports) and all(str(port).startswith("127.0.0.1:") for port in ports),
         f"stop_grace_period of {GRACE} s or more": grace.isdigit() and int(grace) >= GRACE,
         "no privileges": not service.get("privileged") and "network_mode" not in service and "pid" not in service,
@@ -124,6 +127,8 @@ CHANGES = [
     ("Dockerfile", "STOPSIGNAL SIGTERM", "STOPSIGNAL SIGKILL"),
     ("Dockerfile", "ENV HOST=0.0.0.0", "ENV HOST=127.0.0.1"),
     ("Dockerfile", "ENV HOST=0.0.0.0", "ENV HOST=0.0.0.0 COHERE_API_KEY=x"),
+    ("Dockerfile", "--chown=65532:65532", ""),
+    ("Dockerfile", "ENV STATE_DIRECTORY=/var/lib/tollgate", ""),
     ("Dockerfile", "EXPOSE 4000", "EXPOSE 4000\nRUN apt-get update"),
     ("Dockerfile", "EXPOSE 4000", "EXPOSE 4000\nVOLUME /app"),
     ("Dockerfile", "COPY LICENSE", "ADD LICENSE"),

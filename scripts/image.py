@@ -73,6 +73,9 @@ def lay_out(stage, root, binary):
         if one.name == "COPY":
             *sources, target = one.arguments()
             for source in sources:
+                if source == "/state":
+                    below(root, target).mkdir(parents=True)
+                    continue
                 found = built.get(source) if one.flag("from") else ROOT / source
                 if found is None:
                     fail(f"COPY {source}: what the first stage makes of it is not known here")

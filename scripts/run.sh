@@ -89,7 +89,8 @@ upstream=$pid
 await upstream "$upstream" || fail "the sample upstream did not start; its message stands above"
 export UPSTREAM_PORT=$ready_port
 
-launch tollgate "$bin/tollgate" --config conf/quickstart.yaml --port "$port"
+# Its keys live as long as this run.
+launch tollgate "$bin/tollgate" --config conf/quickstart.yaml --port "$port" --state-dir "$work/state"
 tollgate=$pid
 outcome=0
 await tollgate "$tollgate" || outcome=$?
@@ -137,6 +138,18 @@ curl $base/keyed/rerank \\
 curl -i $base/keyed/rerank \\
   -H 'content-type: application/json' \\
   -d '{"query": "green apples", "documents": ["red cherries", "green apples"]}'
+
+# A key of your own, for two requests a minute; it is kept in the embedded store, and shown this once.
+key=\$(curl -s $base/key/generate \\
+  -H 'Authorization: Bearer sk-1234' \\
+  -H 'content-type: application/json' \\
+  -d '{"key_alias": "mine", "rpm_limit": 2}' | sed -E 's/.*"key":"([^"]+)".*/\1/'); echo "\$key"
+
+# Three requests with it: the third is 429 and says when to come again.
+for number in 1 2 3; do
+  curl -si $base/keyed/rerank -H "Authorization: Bearer \$key" \\
+    -d '{"query": "green apples", "documents": ["red cherries", "green apples"]}' | grep -iE '^(HTTP|retry-after:)'
+done
 
 # Langfuse, whatever keys the client has: 207.
 curl -i -u anything:anything $base/api/public/ingestion \\

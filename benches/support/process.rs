@@ -77,6 +77,7 @@ impl Cpu {
 pub(crate) struct Running {
     name: &'static str,
     child: Child,
+    begun: Instant,
     /// Its stderr: the only witness when it dies.
     err: PathBuf,
     /// The tree as it was last seen: who is left to end when the root dies first.
@@ -95,10 +96,16 @@ impl Running {
             command.stdin(Stdio::null());
             command.stdout(open("out")?).stderr(open("err")?).spawn()
         };
+        let begun = Instant::now();
         let child = spawn(&mut command).map_err(|e| format!("cannot start {name}: {e}"))?;
         let err = scratch.join(&format!("{name}.err"));
         let members = HashMap::new();
-        Ok(Running { name, child, err, members })
+        Ok(Running { name, child, begun, err, members })
+    }
+
+    /// The time since it was started.
+    pub(crate) fn age(&self) -> Duration {
+        self.begun.elapsed()
     }
 
     /// User and system time so far: of every thread, of every process below, and of children that ended

@@ -13,6 +13,9 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tollgate::auth::{Digest, KeyRecord, Quota, shown_name};
+use tollgate::store::{Audit, Change, Fault, KeyStore, Sqlite};
+
 use super::certificate::Certificate;
 use super::load::{ANSWER, PATH, ask, on_path};
 use super::process::{Running, Scratch};
@@ -67,8 +70,8 @@ pub(crate) struct Needs {
     pub(crate) connections: Option<usize>,
     /// A second listener, with TLS and HTTP/2.
     pub(crate) certificate: Option<Certificate>,
-    /// So many virtual keys, of which [`KEY`] is one, with limits that are far away. The route stays open: a known key is
-    /// looked up and counted there too.
+    /// So many virtual keys in the store, of which [`KEY`] is one, with limits that are far away. The route stays open: a known
+    /// key is looked up and counted there too.
     pub(crate) keys: Option<usize>,
 }
 
@@ -188,15 +191,8 @@ fn tollgate(needs: &Needs, programs: &Programs, scratch: &Scratch, upstream: u16
     let port = free_port()?;
     let secure = needs.certificate.as_ref().map(|_| free_port()).transpose()?;
     let mut own = String::new();
-    if needs.connections.is_some() || secure.is_some() || needs.keys.is_some() {
+    if needs.connections.is_some() || secure.is_some() {
         own += "tollgate:\n";
-    }
-    if let Some(count) = needs.keys {
-        own += "  keys:\n";
-        own += &format!("    - {{key: {KEY}, rpm_limit: 4000000000, max_parallel_requests: 1000}}\n");
-        for number in 1..count {
-            own += &format!("    - hash: '{number:064x}'\n");
-        }
     }
     if let Some(clients) = needs.connections {
         // One more for who asks whether it is ready.
@@ -228,9 +224,29 @@ general_settings:
     if secure.is_none() {
         command.args(["--port", &port.to_string()]);
     }
-    command.env(SECRET_VARIABLE, SECRET);
+    let state = scratch.path().join("state");
+    if let Some(count) = needs.keys {
+        keep_keys(&state.join("tollgate.db"), count).map_err(|fault| format!("the keys cannot be kept: {fault}"))?;
+    }
+    command.env(SECRET_VARIABLE, SECRET).env("STATE_DIRECTORY", state);
     let process = Running::start("tollgate", command, scratch)?;
     Ok(Server { name: "tollgate", port, secure, process })
+}
+
+/// Puts `count` keys into the store at `path`, each with an alias and limits.
+fn keep_keys(path: &Path, count: usize) -> Result<(), Fault> {
+    let (mut store, salt) = Sqlite::open(path, None)?;
+    let changes: Vec<Change> = (0..count)
+        .map(|number| {
+            let key = if number == 0 { KEY.to_owned() } else { format!("sk-bench-{number:016}") };
+            let mut record = KeyRecord::new(salt.id(&Digest::of(key.as_bytes())), shown_name(&key), number as u64);
+            record.alias = Some(format!("team-{:02}-service-{number}", number % 50));
+            record.quota = Quota { requests: Some(4_000_000_000), parallel: Some(1000), ..Quota::default() };
+            Change::Key(Box::new(record))
+        })
+        .collect();
+    store.write(0, &changes, &Audit { who: "bench".into(), what: "/key/generate", at: 0 })?;
+    Ok(())
 }
 
 /// One nginx with one worker and every file below the scratch directory, so that it needs no rights.

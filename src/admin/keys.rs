@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Planned, Request};
 use crate::auth::{Book, Digest, Key, KeyId, KeyRecord, Time, is_key, shown_name};
-use crate::management::{Asker, BadField, Body, Fault, Query, Scope, key, span, word, words};
+use crate::management::{Asked, Asker, BadField, Body, Fault, Query, Scope, key, span, word, words};
 use crate::secret::{self, Secret};
 use crate::store::Change;
 
@@ -118,8 +118,9 @@ fn set_blocked(book: &Book, request: &Request, blocked: bool) -> Planned {
 }
 
 /// A key in an answer, its own when none is named.
-pub(super) fn info(book: &Book, asker: &Asker, query: Option<&[u8]>, now: Time) -> Result<Value, Fault> {
-    let query = Query::read(query, &["key"])?;
+pub(super) fn info(book: &Book, asked: &Asked, now: Time) -> Result<Value, Fault> {
+    let asker = &asked.asker;
+    let query = Query::read(asked.query.as_deref(), &["key"])?;
     let found = match (query.text("key"), asker.key) {
         (Some(text), _) => book.named(text),
         (None, Some(own)) => book.get(&own),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::auth::{Book, Key, KeyRecord, Time};
-use crate::management::{Asker, BadField, Fault, Query, key};
+use crate::management::{Asked, BadField, Fault, Query, key};
 
 /// LiteLLM's parameters. What is shown besides, of whom, has no meaning where there are no users.
 const PARAMETERS: &[&str] = &[
@@ -50,8 +50,8 @@ const ORDERS: &[&str] = &[
 ];
 
 /// The page that `query` asks for.
-pub(super) fn keys(book: &Book, asker: &Asker, query: Option<&[u8]>, now: Time) -> Result<Value, Fault> {
-    let query = Query::read(query, PARAMETERS)?;
+pub(super) fn keys(book: &Book, asked: &Asked, now: Time) -> Result<Value, Fault> {
+    let query = Query::read(asked.query.as_deref(), PARAMETERS)?;
     let page = query.number("page", 1..=1_000_000_000)?.unwrap_or(1);
     let size = query.number("size", 1..=100)?.unwrap_or(10);
     let whole = query.flag("return_full_object")? || query.text("expand").is_some();
@@ -60,7 +60,7 @@ pub(super) fn keys(book: &Book, asker: &Asker, query: Option<&[u8]>, now: Time) 
     let falling = query.word("sort_order", &["asc", "desc"], "asc or desc")?.unwrap_or("desc") == "desc";
     let filter = Filter::read(&query, book, now)?;
     let mut found: Vec<Arc<Key>> =
-        book.keys().into_iter().filter(|key| asker.sees(&key.record) && filter.takes(&key.record)).collect();
+        book.keys().into_iter().filter(|key| asked.asker.sees(&key.record) && filter.takes(&key.record)).collect();
     found.sort_by(|one, other| {
         let order = order(by, &one.record, &other.record);
         (if falling { order.reverse() } else { order }).then_with(|| one.record.id.cmp(&other.record.id))

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Planned, Request};
 use crate::auth::{Book, TeamRecord, Time};
-use crate::management::{Asker, BadField, Fault, Query, key, team, word, words};
+use crate::management::{Asked, BadField, Fault, Query, key, team, word, words};
 use crate::store::Change;
 
 pub(super) fn new(book: &Book, request: &Request) -> Planned {
@@ -67,11 +67,11 @@ fn set_blocked(book: &Book, request: &Request, blocked: bool) -> Planned {
 }
 
 /// A team with its keys.
-pub(super) fn info(book: &Book, asker: &Asker, query: Option<&[u8]>, now: Time) -> Result<Value, Fault> {
-    let query = Query::read(query, &["team_id", "key_limit"])?;
+pub(super) fn info(book: &Book, asked: &Asked, now: Time) -> Result<Value, Fault> {
+    let query = Query::read(asked.query.as_deref(), &["team_id", "key_limit"])?;
     let most = query.number("key_limit", 0..=usize::MAX)?.unwrap_or(usize::MAX);
     let id = query.text("team_id").ok_or(BadField::Missing("team_id"))?;
-    let found = book.team(id).filter(|_| asker.sees_team(id)).ok_or(Fault::NoTeam)?;
+    let found = book.team(id).filter(|_| asked.asker.sees_team(id)).ok_or(Fault::NoTeam)?;
     let mut keys: Vec<_> = book.keys().into_iter().filter(|key| key.record.team_id.as_deref() == Some(id)).collect();
     keys.sort_by_key(|key| (key.record.created_at, key.record.id));
     let keys: Vec<Value> = keys.iter().take(most).map(|found| key::show(&found.record, now).into()).collect();
@@ -80,9 +80,9 @@ pub(super) fn info(book: &Book, asker: &Asker, query: Option<&[u8]>, now: Time) 
     }))
 }
 
-/// Every team that `asker` may see.
-pub(super) fn list(book: &Book, asker: &Asker, query: Option<&[u8]>) -> Result<Value, Fault> {
-    let query = Query::read(query, &["user_id", "organization_id", "team_id", "team_alias"])?;
+/// Every team that may be seen.
+pub(super) fn list(book: &Book, asked: &Asked, _: Time) -> Result<Value, Fault> {
+    let query = Query::read(asked.query.as_deref(), &["user_id", "organization_id", "team_id", "team_alias"])?;
     let is = |name: &str, value: Option<&str>| query.text(name).is_none_or(|wanted| value == Some(wanted));
     // Nobody is a member of a team, and no team is of an organization.
     let asked_for = |team: &TeamRecord| {
@@ -91,8 +91,11 @@ pub(super) fn list(book: &Book, asker: &Asker, query: Option<&[u8]>) -> Result<V
             && is("team_id", Some(&team.id))
             && is("team_alias", team.alias.as_deref())
     };
-    let mut teams: Vec<_> =
-        book.teams().into_iter().filter(|team| asker.sees_team(&team.record.id) && asked_for(&team.record)).collect();
+    let mut teams: Vec<_> = book
+        .teams()
+        .into_iter()
+        .filter(|team| asked.asker.sees_team(&team.record.id) && asked_for(&team.record))
+        .collect();
     teams.sort_by(|one, other| (&one.record.alias, &one.record.id).cmp(&(&other.record.alias, &other.record.id)));
     Ok(teams.iter().map(|found| Value::Object(team::show(&found.record))).collect())
 }

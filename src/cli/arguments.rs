@@ -28,7 +28,8 @@ pub(super) const EXAMPLES: &str = "  tollgate init                              
 pub(super) const PRECEDENCE: &str =
     "A flag beats its variable, a variable beats the config file. Variables may stand in a file .env in the working folder; the
 process's own win. LiteLLM's other flags are accepted; each that has no effect says so once. Variables without a flag:
-LITELLM_MASTER_KEY (where the file has no master_key), LITELLM_LOG (DEBUG, INFO, WARNING, ERROR), SERVER_ROOT_PATH.
+LITELLM_MASTER_KEY (where the file has no master_key), LITELLM_SALT_KEY (for the key store), LITELLM_LOG (DEBUG, INFO, WARNING,
+ERROR), SERVER_ROOT_PATH.
 ";
 
 /// An edge proxy for AI APIs: your keys in front, the providers' secrets behind.

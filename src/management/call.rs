@@ -89,7 +89,7 @@ const NOT_SERVED_PATHS: &[(&str, &str)] = &[
 ];
 
 /// A call that somebody makes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Asked {
     /// Which.
     pub call: Call,

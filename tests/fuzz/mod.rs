@@ -9,6 +9,7 @@ mod config;
 mod credential;
 mod framing;
 mod headers;
+mod management;
 mod path;
 mod reading;
 mod target;
@@ -22,6 +23,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("credential", credential::check),
     ("framing", framing::check),
     ("headers", headers::check),
+    ("management", management::check),
     ("path", path::check),
     ("target", target::check),
 ];
