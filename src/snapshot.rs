@@ -13,12 +13,14 @@ use std::time::Duration;
 use http::Version;
 use http::header::{self, HeaderName, HeaderValue};
 
-use crate::auth::{Book, KeyPlaces, Keyring};
+use rustc_hash::FxHashMap;
+
+use crate::auth::{Book, KeyPlaces, KeyRecord, Keyring};
 use crate::client::Trusted;
 use crate::config::Config;
 use crate::config::error::{Place, Report, Site};
 use crate::header::{HeaderPlan, is_framing, is_hop_by_hop};
-use crate::limit::{Claim, Failures, Gate, Holder};
+use crate::limit::{Claim, Counter, Failures, Gate, Holder};
 use crate::route::{Methods, Pattern, Root, Table};
 use crate::upstream::{Target, TlsProfile};
 
@@ -38,11 +40,13 @@ pub struct Snapshot {
     /// The limit on requests in flight, where there is one.
     pub gate: Option<Gate>,
     /// The name under which this process signs `Via`, so that it knows a request it has sent itself.
-    pub pseudonym: Pseudonym,
+    pub pseudonym: Arc<Pseudonym>,
     /// Failed credentials.
     pub failures: Failures,
     /// How much the whole proxy serves.
     pub quota: Option<Claim>,
+    /// What is counted for routes that have limits, by what they serve.
+    counters: FxHashMap<String, Arc<Counter>>,
     /// Whether a virtual key must be granted each pass-through route by name, as in LiteLLM.
     pub grants_required: bool,
     /// Whose word on a client's address is taken.
@@ -162,15 +166,40 @@ impl Group {
     }
 }
 
+/// A snapshot that is not in force yet, and the keys of its config.
+#[derive(Debug)]
+pub struct Draft {
+    snapshot: Snapshot,
+    keys: Vec<KeyRecord>,
+}
+
+impl Draft {
+    /// Puts it in force: from now on its keys are those of the config. Whether one was taken out.
+    pub fn publish(self) -> (Snapshot, bool) {
+        let taken = self.snapshot.keyring.book().is_some_and(|book| book.fix(self.keys));
+        (self.snapshot, taken)
+    }
+}
+
 /// Compiles `config`, whose keys are put into `book`. There is a snapshot exactly when nothing was added to the report.
 pub fn compile(config: &Config, book: &Arc<Book>, report: &mut Report) -> Option<Snapshot> {
-    let before = report.problems.len();
+    draft(config, book, None, report).map(|draft| draft.publish().0)
+}
+
+/// Compiles `config` to follow `before`: what is counted there goes on being counted.
+pub fn draft(config: &Config, book: &Arc<Book>, before: Option<&Snapshot>, report: &mut Report) -> Option<Draft> {
+    let problems = report.problems.len();
     let places = places(config, report);
     let root = root(config, report);
     let mut built: Vec<(Pattern, Methods, Arc<Route>)> = Vec::new();
     let mut sites: Vec<Site> = Vec::new();
+    let mut counters = FxHashMap::default();
     for endpoint in &config.endpoints {
-        if let Some(entry) = entry::route(endpoint, &places, &config.network, &config.listen, report) {
+        let counter = before.and_then(|before| before.counters.get(&endpoint.identity()).cloned()).unwrap_or_default();
+        if let Some(entry) = entry::route(endpoint, &places, &config.network, &config.listen, &counter, report) {
+            if entry.2.quota.is_some() {
+                counters.insert(endpoint.identity(), counter);
+            }
             sites.push(endpoint.path.as_ref().map_or_else(|| endpoint.site.clone(), |(_, site)| site.clone()));
             built.push(entry);
         }
@@ -192,28 +221,39 @@ pub fn compile(config: &Config, book: &Arc<Book>, report: &mut Report) -> Option
         }
     };
     let trusted = trusted(config, report);
-    keys::fill(book, &config.keys, report);
-    let routes = routes.filter(|_| report.problems.len() == before)?;
-    Some(Snapshot {
+    let keys = keys::records(book, &config.keys, report);
+    let routes = routes.filter(|_| report.problems.len() == problems)?;
+    let limits = &config.limits;
+    let counted = before.and_then(|before| before.quota.as_ref()).map(|claim| Arc::clone(&claim.counter));
+    let snapshot = Snapshot {
         routes,
+        counters,
         root,
         places,
         keyring: Keyring::new(config.master_key.clone()).with_book(Arc::clone(book)),
-        quota: quota(Holder::Proxy, config.limits.requests, None),
+        quota: quota(Holder::Proxy, limits.requests, None, &counted.unwrap_or_default()),
         grants_required: config.grants_required,
-        request_bytes: config.limits.request_bytes,
-        failures: Failures::new(config.limits.failures),
-        gate: config.limits.parallel.map(Gate::new),
-        pseudonym: Pseudonym::new(),
+        request_bytes: limits.request_bytes,
+        failures: match before {
+            Some(before) => before.failures.with_most(limits.failures),
+            None => Failures::new(limits.failures),
+        },
+        gate: limits.parallel.map(|most| match before.and_then(|before| before.gate.as_ref()) {
+            Some(gate) => gate.with_most(most),
+            None => Gate::new(most),
+        }),
+        pseudonym: before.map_or_else(|| Arc::new(Pseudonym::new()), |before| Arc::clone(&before.pseudonym)),
         trusted: Arc::new(trusted),
         forwarded_headers: config.edge.forwarded_headers,
         connect: Duration::from_secs_f64(config.network.connect_seconds),
         idle: Duration::from_secs_f64(config.network.idle_seconds),
-    })
+    };
+    Some(Draft { snapshot, keys })
 }
 
-fn quota(holder: Holder, requests: Option<u32>, parallel: Option<u32>) -> Option<Claim> {
-    (requests.is_some() || parallel.is_some()).then(|| Claim { holder, counter: Arc::default(), requests, parallel })
+fn quota(holder: Holder, requests: Option<u32>, parallel: Option<u32>, counter: &Arc<Counter>) -> Option<Claim> {
+    let counter = Arc::clone(counter);
+    (requests.is_some() || parallel.is_some()).then_some(Claim { holder, counter, requests, parallel })
 }
 
 fn trusted(config: &Config, report: &mut Report) -> Trusted {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::digest::{Digest, KeyId, Salt};
 use super::key::{KeyRecord, TeamRecord};
@@ -167,11 +167,34 @@ impl Book {
         true
     }
 
+    /// Makes `records` the keys of the config, in place of those that are. Whether one was taken out, under whose id a store may
+    /// have another.
+    pub fn fix(&self, records: Vec<KeyRecord>) -> bool {
+        let wanted: FxHashSet<KeyId> = records.iter().map(|record| record.id).collect();
+        let gone: Vec<KeyId> = self
+            .keys()
+            .iter()
+            .filter(|key| key.fixed && !wanted.contains(&key.record.id))
+            .map(|key| key.record.id)
+            .collect();
+        for record in records {
+            self.put(record, true);
+        }
+        for id in &gone {
+            self.take(id, true);
+        }
+        !gone.is_empty()
+    }
+
     /// Takes a key out, unless it stands in the config.
     pub fn remove(&self, id: &KeyId) -> bool {
+        self.take(id, false)
+    }
+
+    fn take(&self, id: &KeyId, fixed: bool) -> bool {
         let Some(part) = self.part(id) else { return false };
         let mut part = part.write();
-        if part.get(id).is_none_or(|key| key.fixed) {
+        if part.get(id).is_none_or(|key| key.fixed != fixed) {
             return false;
         }
         let gone = part.remove(id);
@@ -316,5 +339,9 @@ mod tests {
         assert!(book.put(one.clone(), true));
         assert!(!book.put(KeyRecord { blocked: true, ..one.clone() }, false) && !book.remove(&one.id));
         assert!(!book.get(&one.id).expect("there").record.blocked);
+        let two = record(&book, "sk-two-0123456789");
+        assert!(book.fix(vec![two.clone()]), "the other is taken out");
+        assert!(book.get(&one.id).is_none() && book.get(&two.id).expect("there").fixed);
+        assert!(!book.fix(vec![two]));
     }
 }

@@ -315,6 +315,13 @@ pub struct HeaderText {
 }
 
 impl Endpoint {
+    /// What tells this entry from every other of the file: what it serves.
+    pub fn identity(&self) -> String {
+        let methods = self.methods.iter().flatten().map(|(method, _)| method.to_ascii_uppercase());
+        let below = if self.include_subpath { "/*" } else { "" };
+        format!("{}{below} {}", self.name(), methods.collect::<Vec<_>>().join(","))
+    }
+
     /// The path as written, for messages.
     pub fn name(&self) -> &str {
         self.path.as_ref().map_or("the entry", |(path, _)| path)

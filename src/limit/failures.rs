@@ -5,6 +5,7 @@
 //! too high when there are very many addresses, never too low, which can slow down a failing neighbour alone.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pingora_limits::rate::Rate;
@@ -16,14 +17,19 @@ const SPAN: Duration = Duration::from_secs(60);
 
 /// A limit on failures in a minute.
 pub struct Failures {
-    rate: Rate,
+    rate: Arc<Rate>,
     most: isize,
 }
 
 impl Failures {
     /// At most `most` from one address.
     pub fn new(most: u32) -> Self {
-        Self { rate: Rate::new(SPAN), most: isize::try_from(most).unwrap_or(isize::MAX) }
+        Self { rate: Arc::new(Rate::new(SPAN)), most: isize::try_from(most).unwrap_or(isize::MAX) }
+    }
+
+    /// Another limit on the failures that this one counts.
+    pub fn with_most(&self, most: u32) -> Self {
+        Self { rate: Arc::clone(&self.rate), ..Self::new(most) }
     }
 
     /// Counts one from `address`. The seconds after which nothing of it counts any more, when there are too many.

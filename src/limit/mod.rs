@@ -14,6 +14,8 @@ pub use counter::{Claim, Counter, Counters, Exceeded, Held, Holder, Kind, Local}
 pub use failures::Failures;
 pub use window::{NoPlace, Standing, Window};
 
+use std::sync::Arc;
+
 use pingora_limits::inflight::{Guard, Inflight};
 
 /// The one key under which the whole proxy is counted.
@@ -21,7 +23,7 @@ const WHOLE: &str = "proxy";
 
 /// A limit on requests in flight.
 pub struct Gate {
-    inflight: Inflight,
+    inflight: Arc<Inflight>,
     most: isize,
 }
 
@@ -31,7 +33,12 @@ pub struct Place(#[expect(dead_code, reason = "held for its drop")] Guard);
 impl Gate {
     /// A gate for `most` requests at once; 0 lets none through.
     pub fn new(most: usize) -> Self {
-        Self { inflight: Inflight::new(), most: isize::try_from(most).unwrap_or(isize::MAX) }
+        Self { inflight: Arc::new(Inflight::new()), most: isize::try_from(most).unwrap_or(isize::MAX) }
+    }
+
+    /// Another limit on the requests that this one counts.
+    pub fn with_most(&self, most: usize) -> Self {
+        Self { inflight: Arc::clone(&self.inflight), ..Self::new(most) }
     }
 
     /// A place, if one is free.
@@ -65,5 +72,7 @@ mod tests {
         drop(one);
         assert!(gate.enter().is_some());
         assert!(Gate::new(0).enter().is_none());
+        let _three = gate.enter();
+        assert!(gate.with_most(1).enter().is_none() && gate.with_most(3).enter().is_some());
     }
 }

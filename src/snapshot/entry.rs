@@ -12,7 +12,7 @@ use crate::config::error::{Report, Site};
 use crate::config::listen::Listen;
 use crate::config::{Endpoint, Network, QueryText, TargetText};
 use crate::header::HeaderPlan;
-use crate::limit::Holder;
+use crate::limit::{Counter, Holder};
 use crate::route::{Methods, Pattern};
 use crate::upstream::{Host, Target, address};
 
@@ -21,6 +21,7 @@ pub(super) fn route(
     places: &KeyPlaces,
     network: &Network,
     listen: &[Listen],
+    counter: &Arc<Counter>,
     report: &mut Report,
 ) -> Option<(Pattern, Methods, Arc<Route>)> {
     let pattern = pattern(endpoint, report);
@@ -72,7 +73,7 @@ pub(super) fn route(
         cost: endpoint.cost_per_request,
         path: endpoint.name().to_owned(),
         model_from,
-        quota: quota(Holder::Route, endpoint.requests, endpoint.parallel),
+        quota: quota(Holder::Route, endpoint.requests, endpoint.parallel, counter),
     };
     Some((pattern, methods?, Arc::new(route)))
 }

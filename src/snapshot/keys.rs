@@ -2,23 +2,26 @@
 //!
 //! The law: a key begins with `sk-` and is long enough not to be guessed; each stands once. Their times are RFC 3339's.
 
+use rustc_hash::FxHashSet;
+
 use crate::auth::{Book, Digest, KeyRecord, KeyType, Quota, Time, is_key, shown_name};
 use crate::clock::parse_rfc3339;
 use crate::config::error::Report;
 use crate::config::{KeySecret, KeyText};
 
-/// Puts the keys of the file into `book`.
-pub(super) fn fill(book: &Book, keys: &[KeyText], report: &mut Report) {
-    let mut seen = Vec::new();
+/// The keys of the file, with the ids that `book` knows them by.
+pub(super) fn records(book: &Book, keys: &[KeyText], report: &mut Report) -> Vec<KeyRecord> {
+    let mut seen = FxHashSet::default();
+    let mut records = Vec::new();
     for text in keys {
         let Some(record) = record(book, text, report) else { continue };
-        if seen.contains(&record.id) {
+        if seen.insert(record.id) {
+            records.push(record);
+        } else {
             report.problem(&text.site, "this key stands in the list already", "remove one of the two");
-            continue;
         }
-        seen.push(record.id);
-        book.put(record, true);
     }
+    records
 }
 
 fn record(book: &Book, text: &KeyText, report: &mut Report) -> Option<KeyRecord> {
