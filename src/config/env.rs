@@ -89,7 +89,7 @@ impl Environ for Overlay<'_> {
 }
 
 /// Text with its references replaced.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Expanded {
     /// The whole text.
     pub text: Secret,

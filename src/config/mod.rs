@@ -2,7 +2,7 @@
 //!
 //! `raw` reads YAML into a tree that knows its lines, `include` merges further files, `fields` lists every key,
 //! `section` reads one mapping, `env` is the only door to variables and secret files (`dotenv` reads
-//! `.env` for it), `validate` puts it together.
+//! `.env` for it), `validate` puts it together, `diff` says how two of them differ.
 //! The law: either a `Config` and no problem, or every problem at once. Rules about paths, targets and headers stand
 //! beside their types, one floor up; `snapshot` applies them and reports into the same [`Report`].
 
@@ -13,6 +13,7 @@ use crate::config::env::{Environ, Expanded};
 use crate::config::error::{Report, Site};
 use crate::secret::Secret;
 
+mod diff;
 mod dotenv;
 pub mod env;
 pub mod error;
@@ -24,6 +25,7 @@ mod schema;
 mod section;
 mod validate;
 
+pub use diff::Diff;
 pub use fields::{SHAPES, Shape, Standing};
 pub use schema::json_schema;
 
@@ -74,7 +76,7 @@ pub struct Config {
 }
 
 /// An entry of `tollgate.keys`.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct KeyText {
     /// The entry.
     pub site: Site,
@@ -111,7 +113,7 @@ pub struct KeyText {
 }
 
 /// How the file says which key it is.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub enum KeySecret {
     /// By the key.
     Key(Secret),
@@ -120,7 +122,7 @@ pub enum KeySecret {
 }
 
 /// What clients may use of the proxy, and whose word on addresses is taken.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Edge {
     /// Bytes of a head.
     pub header_bytes: usize,
@@ -169,7 +171,7 @@ pub enum LogFormat {
 }
 
 /// Limits of the whole proxy.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Limits {
     /// The largest request body, in bytes.
     pub request_bytes: Option<u64>,
@@ -182,7 +184,7 @@ pub struct Limits {
 }
 
 /// How upstreams are reached.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     /// PEM certificates trusted beside the system's.
     pub ca_pem: Option<(Vec<u8>, Site)>,
@@ -208,7 +210,7 @@ pub struct Override {
 }
 
 /// One entry of `general_settings.pass_through_endpoints`.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Endpoint {
     /// The entry.
     pub site: Site,
@@ -253,7 +255,7 @@ pub struct Endpoint {
 }
 
 /// `tls` of an entry: its files read, not parsed yet.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct TlsText {
     /// The mapping.
     pub site: Site,
@@ -268,7 +270,7 @@ pub struct TlsText {
 }
 
 /// A client certificate and its key.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct IdentityText {
     /// PEM certificates, the client's own first.
     pub cert: (Vec<u8>, Site),
@@ -277,7 +279,7 @@ pub struct IdentityText {
 }
 
 /// A target, references replaced, not parsed yet.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub enum TargetText {
     /// The name of an adapter.
     Adapter(String),
@@ -293,7 +295,7 @@ pub enum TargetText {
 }
 
 /// A query parameter of the file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct QueryText {
     /// Its name.
     pub name: String,
@@ -304,7 +306,7 @@ pub struct QueryText {
 }
 
 /// A header of the file.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct HeaderText {
     /// Its name, as written.
     pub name: String,
