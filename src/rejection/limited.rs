@@ -3,7 +3,8 @@
 //! The law: who waits as long as `Retry-After` says is served, a second less is too short; it is never 0. Where nothing will ever
 //! pass it is not there. Names are LiteLLM's for the key, and OpenAI's standard ones; resets are written as OpenAI writes them.
 
-use http::header::{HeaderName, HeaderValue};
+use bytes::{BufMut, BytesMut};
+use http::header::HeaderValue;
 use smallvec::SmallVec;
 
 use crate::limit::{Exceeded, Held, Holder, Kind};
@@ -16,7 +17,7 @@ pub(super) fn message(exceeded: &Exceeded) -> String {
         Kind::Parallel => "parallel requests",
     };
     let when = match (kind, wait) {
-        (Kind::Requests, Some(wait)) => format!("Try again in {}.", duration(*wait)),
+        (Kind::Requests, Some(wait)) => format!("Try again in {}.", written(*wait)),
         (Kind::Requests, None) => "Nothing passes this limit.".into(),
         (Kind::Parallel, _) if *most == 0 => "Nothing passes this limit.".into(),
         (Kind::Parallel, _) => "Try again when one of them has ended.".into(),
@@ -42,41 +43,70 @@ pub(super) fn headers(exceeded: &Exceeded) -> Vec<(&'static str, String)> {
     }
     if *kind == Kind::Requests {
         if *holder == Holder::Key {
-            out.push(("x-ratelimit-api_key-limit-requests", most.to_string()));
-            out.push(("x-ratelimit-api_key-remaining-requests", "0".into()));
+            out.push((KEY_LIMIT, most.to_string()));
+            out.push((KEY_REMAINING, "0".into()));
         }
-        out.push(("x-ratelimit-limit-requests", most.to_string()));
-        out.push(("x-ratelimit-remaining-requests", "0".into()));
-        out.extend(wait.map(|wait| ("x-ratelimit-reset-requests", duration(wait))));
+        out.push((LIMIT, most.to_string()));
+        out.push((REMAINING, "0".into()));
+        out.extend(wait.map(|wait| (RESET, written(wait))));
     }
     out
 }
 
 /// The header that tells the key's limit; LiteLLM's name.
-const KEY_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-api_key-limit-requests");
+const KEY_LIMIT: &str = "x-ratelimit-api_key-limit-requests";
 /// What is left of it.
-const KEY_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-api_key-remaining-requests");
+const KEY_REMAINING: &str = "x-ratelimit-api_key-remaining-requests";
 /// OpenAI's names.
-const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit-requests");
-const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining-requests");
-const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset-requests");
+const LIMIT: &str = "x-ratelimit-limit-requests";
+const REMAINING: &str = "x-ratelimit-remaining-requests";
+const RESET: &str = "x-ratelimit-reset-requests";
 
 /// What an answer says of the limits it has counted against: the key's under LiteLLM's names; under the standard ones, when
-/// `standard`, the one that is nearest to its end.
-pub fn standing_headers(held: &Held, standard: bool) -> SmallVec<[(HeaderName, HeaderValue); 5]> {
+/// `standard`, the one that is nearest to its end. Names are static, since Pingora copies every other.
+pub fn standing_headers(held: &Held, standard: bool) -> SmallVec<[(&'static str, HeaderValue); 5]> {
     let mut out = SmallVec::new();
+    let mut text = BytesMut::with_capacity(VALUES);
     if let Some((_, most, standing)) = held.standings.iter().find(|(holder, ..)| *holder == Holder::Key) {
-        out.push((KEY_LIMIT, (*most).into()));
-        out.push((KEY_REMAINING, standing.remaining.into()));
+        out.push((KEY_LIMIT, number(&mut text, *most)));
+        out.push((KEY_REMAINING, number(&mut text, standing.remaining)));
     }
     let nearest = held.standings.iter().min_by_key(|(_, _, standing)| standing.remaining);
     if let (Some((_, most, standing)), true) = (nearest, standard) {
-        out.push((LIMIT, (*most).into()));
-        out.push((REMAINING, standing.remaining.into()));
-        // Digits and letters alone.
-        out.extend(HeaderValue::from_str(&duration(standing.reset)).ok().map(|reset| (RESET, reset)));
+        out.push((LIMIT, number(&mut text, *most)));
+        out.push((REMAINING, number(&mut text, standing.remaining)));
+        duration(&mut text, standing.reset);
+        out.push((RESET, value(&mut text)));
     }
     out
+}
+
+/// Bytes of all values of an answer, as a rule.
+const VALUES: usize = 64;
+
+fn number(text: &mut BytesMut, number: u32) -> HeaderValue {
+    digits(text, number.into());
+    value(text)
+}
+
+/// What has been written, digits and letters alone. The values of one answer share one buffer: one allocation instead of five.
+fn value(text: &mut BytesMut) -> HeaderValue {
+    HeaderValue::from_maybe_shared(text.split().freeze()).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// Every answer to a key has some forty of them, and the standard library's formatting is several times as dear.
+fn digits(text: &mut BytesMut, number: u64) {
+    let mut digits = [0; 20];
+    let (mut begin, mut rest) = (digits.len(), number);
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
+        // A remainder of ten fits.
+        *digit = b'0' + (rest % 10) as u8;
+        (begin, rest) = (at, rest / 10);
+        if rest == 0 {
+            break;
+        }
+    }
+    text.extend_from_slice(digits.get(begin..).unwrap_or_default());
 }
 
 /// Whole seconds, enough of them and one at least.
@@ -84,15 +114,27 @@ fn seconds(millis: u64) -> u64 {
     millis.div_ceil(1000).max(1)
 }
 
-/// `1s`, `6m0s`: whole seconds, as OpenAI writes them.
-fn duration(millis: u64) -> String {
+/// Appends `1s` or `6m0s`: whole seconds, as OpenAI writes them.
+fn duration(text: &mut BytesMut, millis: u64) {
     let seconds = seconds(millis);
-    if seconds < 60 { format!("{seconds}s") } else { format!("{}m{}s", seconds / 60, seconds % 60) }
+    if seconds >= 60 {
+        digits(text, seconds / 60);
+        text.put_u8(b'm');
+    }
+    digits(text, seconds % 60);
+    text.put_u8(b's');
+}
+
+fn written(millis: u64) -> String {
+    let mut text = BytesMut::new();
+    duration(&mut text, millis);
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limit::Standing;
 
     fn of(exceeded: &Exceeded, name: &str) -> Option<String> {
         headers(exceeded).into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
@@ -115,5 +157,21 @@ mod tests {
         }
         let slot = Exceeded { holder: Holder::Team, kind: Kind::Parallel, most: 2, wait: None };
         assert_eq!(of(&slot, "Retry-After").as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn an_answer_tells_how_the_limits_stand() {
+        let mut held = Held::default();
+        let told = |held: &Held, standard| -> Vec<(&str, String)> {
+            let told = standing_headers(held, standard);
+            told.into_iter().map(|(name, value)| (name, value.to_str().expect("text").to_owned())).collect()
+        };
+        assert!(told(&held, true).is_empty());
+        held.standings.push((Holder::Key, u32::MAX, Standing { remaining: 1_203_400, reset: 61_000 }));
+        held.standings.push((Holder::Team, 10, Standing { remaining: 0, reset: 59_000 }));
+        let own = [(KEY_LIMIT, "4294967295".to_owned()), (KEY_REMAINING, "1203400".to_owned())];
+        assert_eq!(told(&held, false), own);
+        let nearest = [(LIMIT, "10".to_owned()), (REMAINING, "0".to_owned()), (RESET, "59s".to_owned())];
+        assert_eq!(told(&held, true), own.iter().chain(&nearest).cloned().collect::<Vec<_>>());
     }
 }
