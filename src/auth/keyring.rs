@@ -5,7 +5,7 @@
 //! digits, `-` and `_` to be taken for one, since it could be part of an innocent word. Of a virtual key only a digest is known:
 //! it is looked for as a whole word that begins with `sk-`.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine, alphabet};
@@ -17,6 +17,8 @@ use crate::secret::Secret;
 
 /// From this length on a key is looked for inside longer text.
 const SEARCHABLE: usize = 12;
+/// The search for what every virtual key begins with, prepared once.
+static BEGINNINGS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(PREFIX));
 /// The most words of one value that are looked up.
 const MOST_WORDS: usize = 8;
 
@@ -111,8 +113,11 @@ impl Keyring {
     }
 
     fn is_in(&self, text: &[u8]) -> bool {
-        self.master.as_ref().is_some_and(|master| stands_in(master.expose().as_bytes(), text))
-            || self.virtual_keys().is_some_and(|book| holds_virtual(book, text))
+        // Most values hold no beginning of a key, and are done with.
+        let beginning = BEGINNINGS.find(text);
+        let searched = |master: &&Secret| beginning.is_some() || !master.expose().starts_with(PREFIX);
+        self.master.as_ref().filter(searched).is_some_and(|master| stands_in(master.expose().as_bytes(), text))
+            || (beginning.is_some() && self.virtual_keys().is_some_and(|book| holds_virtual(book, text)))
     }
 
     /// The book, if there is a key in it.
@@ -124,7 +129,7 @@ impl Keyring {
 /// Whether a word of `text` is a virtual key. The words are few, so that nobody can have us compute digests without end.
 fn holds_virtual(book: &Book, text: &[u8]) -> bool {
     let is_key_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
-    let words = memmem::find_iter(text, PREFIX).filter_map(|at| {
+    let words = BEGINNINGS.find_iter(text).filter_map(|at| {
         let word = text.get(at..)?;
         let length = word.iter().position(|byte| !is_key_byte(byte)).unwrap_or(word.len());
         word.get(..length).filter(|word| (SHORTEST..=LONGEST).contains(&word.len()))

@@ -1,0 +1,176 @@
+//! Another config for the process that runs.
+//!
+//! The law: reloads are made one after another, in the order in which they were asked for; a file that has a problem changes
+//! nothing, and who asked hears the same words as from `tollgate check`; a good one is in force whole, at one moment, with a number
+//! that is one higher. A request ends with the snapshot it began with.
+//!
+//! Reading a file is the caller's business (`source`), and so is what a snapshot does not hold (`tune`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::config::{Config, Diff};
+use crate::snapshot::{Draft, Snapshot};
+
+/// A config that can be put in force.
+pub struct Candidate {
+    /// The config.
+    pub config: Config,
+    /// It, compiled.
+    pub draft: Draft,
+    /// What it has to say besides.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the file again, to follow the snapshot that is in force; or every problem that it has.
+pub type Source = Box<dyn Fn(&Snapshot) -> Result<Candidate, Vec<String>> + Send + Sync>;
+/// Puts in force what a snapshot does not hold. Whether a key was taken out of the config.
+pub type Tune = Box<dyn Fn(&Config, bool) + Send + Sync>;
+
+/// What has come of a reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The file is in force.
+    Applied {
+        /// How many have been, this one included.
+        generation: u64,
+        /// What it changed, and what it could not.
+        diff: Diff,
+        /// What it has to say besides.
+        warnings: Vec<String>,
+    },
+    /// The file has problems; what was in force still is.
+    Refused {
+        /// The generation that stays.
+        generation: u64,
+        /// The problems.
+        problems: Vec<String>,
+    },
+}
+
+/// The way to the reloader. Clones lead to the same.
+#[derive(Clone, Debug)]
+pub struct Reloads {
+    ask: mpsc::UnboundedSender<oneshot::Sender<Outcome>>,
+    generation: Arc<AtomicU64>,
+}
+
+/// Makes the reloads that are asked for.
+pub struct Reloader {
+    asked: mpsc::UnboundedReceiver<oneshot::Sender<Outcome>>,
+    generation: Arc<AtomicU64>,
+    in_force: Arc<ArcSwap<Snapshot>>,
+    source: Source,
+    tune: Tune,
+    config: Config,
+}
+
+/// A reloader of what `in_force` holds, which was compiled from `config`, and the way to it.
+pub fn reloader(config: Config, in_force: Arc<ArcSwap<Snapshot>>, source: Source, tune: Tune) -> (Reloads, Reloader) {
+    let (ask, asked) = mpsc::unbounded_channel();
+    let generation = Arc::new(AtomicU64::new(1));
+    let reloads = Reloads { ask, generation: Arc::clone(&generation) };
+    (reloads, Reloader { asked, generation, in_force, source, tune, config })
+}
+
+impl Reloads {
+    /// Asks for a reload, and waits for what comes of it. None: the process is about to end.
+    pub async fn ask(&self) -> Option<Outcome> {
+        let (answer, answered) = oneshot::channel();
+        self.ask.send(answer).ok()?;
+        answered.await.ok()
+    }
+
+    /// How many configs have been in force.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+}
+
+impl Reloader {
+    /// Works until nobody can ask any more.
+    pub async fn run(mut self) {
+        while let Some(answer) = self.asked.recv().await {
+            // Reading files takes time that requests should not wait for.
+            let made = tokio::task::spawn_blocking(move || {
+                let outcome = self.reload();
+                (self, outcome)
+            });
+            let Ok((reloader, outcome)) = made.await else { return };
+            self = reloader;
+            outcome.log();
+            let _ = answer.send(outcome);
+        }
+    }
+
+    fn reload(&mut self) -> Outcome {
+        let generation = self.generation.load(Ordering::Acquire);
+        let candidate = match (self.source)(&self.in_force.load()) {
+            Ok(candidate) => candidate,
+            Err(problems) => return Outcome::Refused { generation, problems },
+        };
+        let diff = Diff::between(&self.config, &candidate.config);
+        let (snapshot, taken) = candidate.draft.publish();
+        self.in_force.store(Arc::new(snapshot));
+        (self.tune)(&candidate.config, taken);
+        // What needs a restart is as it was: the next reload says so again.
+        let Config { listen, store, network, .. } = std::mem::replace(&mut self.config, candidate.config);
+        (self.config.listen, self.config.store, self.config.network.ca_pem) = (listen, store, network.ca_pem);
+        let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
+        Outcome::Applied { generation, diff, warnings: candidate.warnings }
+    }
+}
+
+impl Outcome {
+    /// Whether the file is in force.
+    pub fn is_applied(&self) -> bool {
+        matches!(self, Self::Applied { .. })
+    }
+
+    /// As an answer of the API.
+    pub fn value(&self) -> Value {
+        match self {
+            Self::Applied { generation, diff, warnings } => json!({
+                "status": if diff.is_empty() { "unchanged" } else { "applied" }, "generation": generation,
+                "applied": diff.applied, "needs_restart": diff.restart, "warnings": warnings,
+            }),
+            Self::Refused { generation, problems } => {
+                json!({ "status": "refused", "generation": generation, "problems": problems })
+            }
+        }
+    }
+
+    /// In a line.
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Applied { generation, diff, .. } => {
+                let mut parts = vec![format!("generation {generation}")];
+                parts.push(match diff.applied.len() {
+                    0 => "nothing changed".into(),
+                    _ => diff.applied.join(", "),
+                });
+                if !diff.restart.is_empty() {
+                    parts.push(format!("needs a restart: {}", diff.restart.join(", ")));
+                }
+                format!("reloaded: {}", parts.join("; "))
+            }
+            Self::Refused { generation, problems } => {
+                format!("not reloaded, generation {generation} stays: {}", problems.join("; "))
+            }
+        }
+    }
+
+    fn log(&self) {
+        match self {
+            Self::Applied { warnings, .. } => {
+                log::info!("{}", self.summary());
+                warnings.iter().for_each(|warning| log::warn!("{warning}"));
+            }
+            Self::Refused { .. } => log::error!("{}", self.summary()),
+        }
+    }
+}
