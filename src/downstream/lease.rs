@@ -29,12 +29,14 @@ pub struct Lease {
     /// None only while it is dropped.
     connection: Option<Box<Connection>>,
     slot: Arc<Slot>,
+    /// Whether something was written that has not been flushed yet.
+    unflushed: bool,
 }
 
 impl Lease {
     /// Lends `connection`, which comes back to `slot`.
     pub fn new(connection: Box<Connection>, slot: &Arc<Slot>) -> Self {
-        Self { connection: Some(connection), slot: Arc::clone(slot) }
+        Self { connection: Some(connection), slot: Arc::clone(slot), unflushed: false }
     }
 
     /// The clocks and faults of the connection.
@@ -75,13 +77,19 @@ impl AsyncWrite for Lease {
         if written.is_pending() || buf.len() > SMALL {
             connection.vitals.wrote(written.is_ready());
         }
+        self.unflushed |= written.is_ready();
         written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let unflushed = self.unflushed;
         let connection = self.lent()?;
         let flushed = Pin::new(&mut connection.transport).poll_flush(cx);
-        connection.vitals.wrote(flushed.is_ready());
+        // Pingora flushes again where nothing was written since; then nothing has passed either, and no clock is read.
+        if unflushed || flushed.is_pending() {
+            connection.vitals.wrote(flushed.is_ready());
+        }
+        self.unflushed = unflushed && flushed.is_pending();
         flushed
     }
 
@@ -97,6 +105,7 @@ impl AsyncWrite for Lease {
         let connection = self.lent()?;
         let written = Pin::new(&mut connection.transport).poll_write_vectored(cx, bufs);
         connection.vitals.wrote(written.is_ready());
+        self.unflushed |= written.is_ready();
         written
     }
 

@@ -187,13 +187,14 @@ async fn gather(connection: &mut Connection, begin: usize, head: Head) -> Result
     let Head { mut body, waits, .. } = head;
     let small = !matches!(body, Body::Length(length) if length > GATHERED as u64);
     let mut have = 0;
-    let until = Instant::now() + GATHER;
+    let mut until = None;
     loop {
         let come = connection.inbox.get(begin + have..).unwrap_or_default();
         have += body.take(come)?;
         if body.is_done() || waits || !small || have >= GATHERED {
             break;
         }
+        let until = *until.get_or_insert_with(|| Instant::now() + GATHER);
         match timeout_at(until, poll_fn(|cx| connection.poll_fill(cx))).await {
             Ok(Ok(count)) if count > 0 => {}
             Ok(_) => return Err(NoRequest::Ended),
