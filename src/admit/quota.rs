@@ -146,13 +146,14 @@ fn claim_model(
     holder: Holder,
     quota: &Quota,
     model: Option<&str>,
-    counter: impl FnOnce(&str) -> Arc<Counter>,
+    counter: impl FnOnce(&str) -> Option<Arc<Counter>>,
     claims: &mut Claims,
 ) {
     if let Some(model) = model
         && let Some(most) = quota.model_requests.get(model)
+        && let Some(counter) = counter(model)
     {
-        claims.push(Claim { holder, counter: counter(model), requests: Some(*most), parallel: None });
+        claims.push(Claim { holder, counter, requests: Some(*most), parallel: None });
     }
 }
 

@@ -11,7 +11,7 @@ use parking_lot::{Mutex, RwLock};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::digest::{Digest, KeyId, Salt};
-use super::key::{KeyRecord, TeamRecord};
+use super::key::{KeyRecord, Quota, TeamRecord};
 use crate::limit::Counter;
 
 /// Parts of the book, so that a writer stops few readers.
@@ -21,12 +21,11 @@ const PARTS: usize = 64;
 #[derive(Clone, Debug, Default)]
 struct Counts {
     all: Arc<Counter>,
-    models: Models,
+    /// By model, once there has been a limit on one; most keys never have any.
+    models: Option<Models>,
 }
 
-/// What is counted for models apart. Only models that have a limit are asked for.
-#[derive(Clone, Debug, Default)]
-struct Models(Arc<Mutex<FxHashMap<String, Arc<Counter>>>>);
+type Models = Arc<Mutex<FxHashMap<String, Arc<Counter>>>>;
 
 /// A key with what is counted for it.
 #[derive(Debug)]
@@ -60,12 +59,21 @@ pub struct Book {
     teams: RwLock<FxHashMap<String, Arc<Team>>>,
 }
 
-impl Models {
-    fn counter(&self, model: &str) -> Arc<Counter> {
-        let mut models = self.0.lock();
+impl Counts {
+    /// With room for what `quota` has counted.
+    fn with_room(mut self, quota: &Quota) -> Self {
+        if !quota.model_requests.is_empty() {
+            self.models.get_or_insert_default();
+        }
+        self
+    }
+
+    /// The counter of a model. Only models that have a limit are asked for; without one there is none.
+    fn model(&self, model: &str) -> Option<Arc<Counter>> {
+        let mut models = self.models.as_ref()?.lock();
         match models.get(model) {
-            Some(counter) => Arc::clone(counter),
-            None => Arc::clone(models.entry(model.to_owned()).or_default()),
+            Some(counter) => Some(Arc::clone(counter)),
+            None => Some(Arc::clone(models.entry(model.to_owned()).or_default())),
         }
     }
 }
@@ -77,8 +85,8 @@ impl Key {
     }
 
     /// Those for `model`, which has a limit.
-    pub fn model(&self, model: &str) -> Arc<Counter> {
-        self.counts.models.counter(model)
+    pub fn model(&self, model: &str) -> Option<Arc<Counter>> {
+        self.counts.model(model)
     }
 }
 
@@ -89,8 +97,8 @@ impl Team {
     }
 
     /// Those for `model`, which has a limit.
-    pub fn model(&self, model: &str) -> Arc<Counter> {
-        self.counts.models.counter(model)
+    pub fn model(&self, model: &str) -> Option<Arc<Counter>> {
+        self.counts.model(model)
     }
 }
 
@@ -156,7 +164,8 @@ impl Book {
         if before.as_ref().is_some_and(|key| key.fixed) && !fixed {
             return false;
         }
-        let counts = before.as_ref().map(|key| key.counts.clone()).or(line).unwrap_or_default();
+        let counts =
+            before.as_ref().map(|key| key.counts.clone()).or(line).unwrap_or_default().with_room(&record.quota);
         let key = Arc::new(Key { record, fixed, counts });
         part.insert(key.record.id, Arc::clone(&key));
         drop(part);
@@ -238,7 +247,7 @@ impl Book {
     /// Puts a team in, or changes it.
     pub fn put_team(&self, record: TeamRecord) {
         let mut teams = self.teams.write();
-        let counts = teams.get(&record.id).map(|team| team.counts.clone()).unwrap_or_default();
+        let counts = teams.get(&record.id).map(|team| team.counts.clone()).unwrap_or_default().with_room(&record.quota);
         teams.insert(record.id.clone(), Arc::new(Team { record, counts }));
     }
 
