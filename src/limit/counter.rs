@@ -112,6 +112,9 @@ pub struct Local;
 
 impl Counters for Local {
     fn take(&self, claims: &[Claim], now: u64) -> Result<Held, Exceeded> {
+        if let [claim] = claims {
+            return alone(claim, now);
+        }
         let mut counters: SmallVec<[&Arc<Counter>; USUAL]> = claims.iter().map(|claim| &claim.counter).collect();
         counters.sort_unstable_by_key(|counter| Arc::as_ptr(counter));
         counters.dedup_by_key(|counter| Arc::as_ptr(counter));
@@ -144,6 +147,23 @@ impl Counters for Local {
         held.slots = counters.into_iter().cloned().collect();
         Ok(held)
     }
+}
+
+/// Takes what most requests need, one claim, for which there is no order to keep.
+fn alone(claim: &Claim, now: u64) -> Result<Held, Exceeded> {
+    let mut held = Held::default();
+    let mut counted = claim.counter.0.lock();
+    if let Some(exceeded) = counted.check(claim, now) {
+        return Err(exceeded);
+    }
+    counted.window.count(now);
+    counted.running += 1;
+    if let Some(most) = claim.requests {
+        held.standings.push((claim.holder, most, counted.window.standing(most, now)));
+    }
+    drop(counted);
+    held.slots.push(Arc::clone(&claim.counter));
+    Ok(held)
 }
 
 fn of<'l>(
