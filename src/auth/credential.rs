@@ -33,6 +33,8 @@ enum Form {
 #[derive(Clone, Debug)]
 pub struct KeyPlaces {
     headers: Vec<(HeaderName, Form)>,
+    /// A bit for each length that one of the names has, modulo 64: most fields of a request are none of them.
+    lengths: u64,
     google: bool,
     langfuse: bool,
 }
@@ -68,12 +70,14 @@ impl KeyPlaces {
                 (HeaderName::from_static("ocp-apim-subscription-key"), Form::Plain),
             ],
         };
-        Self { google: headers.len() > 1, headers, langfuse: false }
+        let lengths = headers.iter().fold(0, |lengths, (name, _)| lengths | length_bit(name));
+        Self { google: headers.len() > 1, headers, lengths, langfuse: false }
     }
 
     /// The same, with the header that a route names.
     pub fn with_header(mut self, name: HeaderName) -> Self {
         if !self.headers.iter().any(|(known, _)| *known == name) {
+            self.lengths |= length_bit(&name);
             self.headers.push((name, Form::Plain));
         }
         self
@@ -125,6 +129,9 @@ impl KeyPlaces {
         // One walk over the request's fields is cheaper than a look-up for each place.
         let mut lines: SmallVec<[(usize, &HeaderValue); 4]> = SmallVec::new();
         for (name, value) in headers {
+            if self.lengths & length_bit(name) == 0 {
+                continue;
+            }
             if let Some(place) = self.headers.iter().position(|(known, _)| known == name) {
                 lines.push((place, value));
             }
@@ -217,6 +224,10 @@ pub(super) fn scheme(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = line.iter().position(|byte| *byte == b' ')?;
     let (scheme, token) = line.split_at(at);
     Some((scheme, token.trim_ascii()))
+}
+
+fn length_bit(name: &HeaderName) -> u64 {
+    1 << (name.as_str().len() % 64)
 }
 
 /// Google's SDKs put the key into the query of these calls.
