@@ -129,16 +129,28 @@ fn field(line: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
     if name.is_empty() || !name.iter().copied().all(is_token) {
         return Err(Fault::Field);
     }
-    if !value.iter().copied().all(is_text) {
+    // Looked at to its end, which the compiler does for many bytes at once.
+    if !value.iter().fold(true, |fits, byte| fits & is_text(*byte)) {
         return Err(if value.contains(&b'\r') { Fault::LineEnd } else { Fault::Field });
     }
     Ok((name, value.trim_ascii()))
 }
 
+/// What stands between line feeds.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(bytes);
+    std::iter::from_fn(move || {
+        let text = rest.take()?;
+        let Some(end) = memchr::memchr(b'\n', text) else { return Some(text) };
+        rest = text.get(end + 1..);
+        text.get(..end)
+    })
+}
+
 impl Head {
     /// Judges a whole head, which [`Scan::find`] has found the end of.
     pub fn read(bytes: &[u8], limits: &Limits) -> Result<Self, Fault> {
-        let mut lines = bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let mut lines = lines(bytes).map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         let request = request_line(lines.next().unwrap_or_default(), limits)?;
         let mut framing = Framing::default();
         for (count, line) in lines.take_while(|line| !line.is_empty()).enumerate() {

@@ -66,11 +66,13 @@ fn text(out: &mut Vec<u8>, path: &str, ctx: &RequestCtx) {
 }
 
 /// Writes the fields of a JSON object, in the order in which a person reads them. It is on the path of every request, and
-/// several times faster than a serializer that escapes what needs no escaping.
+/// several times faster than a serializer that escapes what needs no escaping. Names are constants: where they are written is
+/// inlined, so that their lengths are known.
 struct Object<'a>(&'a mut Vec<u8>);
 
 impl Object<'_> {
     /// `key` and a value that is JSON already; `key` comes with its quotes and colon.
+    #[inline(always)]
     fn raw(&mut self, key: &str, value: &[u8]) {
         self.0.push(if self.0.last().is_none_or(|last| *last == b'\n') { b'{' } else { b',' });
         self.0.extend_from_slice(key.as_bytes());
@@ -78,6 +80,7 @@ impl Object<'_> {
     }
 
     /// Text that holds no quote, no backslash and no control character.
+    #[inline]
     fn plain(&mut self, key: &str, value: &str) {
         self.raw(key, b"\"");
         self.0.extend_from_slice(value.as_bytes());
@@ -85,6 +88,7 @@ impl Object<'_> {
     }
 
     /// Any text.
+    #[inline]
     fn text(&mut self, key: &str, value: &str) {
         if value.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
             return self.plain(key, value);
@@ -93,6 +97,7 @@ impl Object<'_> {
         let _ = serde_json::to_writer(&mut *self.0, value);
     }
 
+    #[inline]
     fn number(&mut self, key: &str, value: u64) {
         self.raw(key, b"");
         self.digits(value);
@@ -128,8 +133,9 @@ impl Object<'_> {
     }
 
     /// Milliseconds with two decimals.
+    #[inline]
     fn milliseconds(&mut self, key: &str, time: Duration) {
-        let hundredths = u64::try_from(time.as_micros() / 10).unwrap_or(u64::MAX);
+        let hundredths = time.as_secs().saturating_mul(100_000).saturating_add((time.subsec_micros() / 10).into());
         self.number(key, hundredths / 100);
         let digit = |value: u64| b'0' + (value % 10) as u8;
         self.0.extend_from_slice(&[b'.', digit(hundredths / 10), digit(hundredths)]);

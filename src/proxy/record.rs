@@ -82,7 +82,7 @@ impl RequestRecord {
             self.method = unknown_method();
         }
         self.version = header.version;
-        self.call_id = chosen(&header.headers).unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        self.call_id = chosen(&header.headers).unwrap_or_else(new_call_id);
     }
 
     /// Takes what is known of one whose head could not be read.
@@ -90,7 +90,7 @@ impl RequestRecord {
         self.client = client;
         self.method = unknown_method();
         self.status = status;
-        self.call_id = uuid::Uuid::new_v4().to_string();
+        self.call_id = new_call_id();
     }
 
     /// The id that client, log and answer share.
@@ -162,6 +162,11 @@ fn described(error: &Error) -> String {
         Some(_) => format!("{source} {kind}"),
         None => format!("{source} {kind}: {cause}"),
     }
+}
+
+/// An id that nobody else has.
+fn new_call_id() -> String {
+    uuid::Uuid::new_v4().hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()).to_owned()
 }
 
 /// The id that the client chose, if it is one that can be repeated anywhere.
