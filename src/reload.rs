@@ -59,6 +59,20 @@ pub struct Reloads {
     generation: Arc<AtomicU64>,
 }
 
+/// What is asked for, for who makes the reloads.
+#[derive(Debug)]
+pub struct Asked {
+    asked: mpsc::UnboundedReceiver<oneshot::Sender<Outcome>>,
+    reloads: Reloads,
+}
+
+/// A way to ask for reloads, and its end.
+pub fn channel() -> (Reloads, Asked) {
+    let (ask, asked) = mpsc::unbounded_channel();
+    let reloads = Reloads { ask, generation: Arc::new(AtomicU64::new(1)) };
+    (reloads.clone(), Asked { asked, reloads })
+}
+
 /// Makes the reloads that are asked for.
 pub struct Reloader {
     asked: mpsc::UnboundedReceiver<oneshot::Sender<Outcome>>,
@@ -69,12 +83,11 @@ pub struct Reloader {
     config: Config,
 }
 
-/// A reloader of what `in_force` holds, which was compiled from `config`, and the way to it.
-pub fn reloader(config: Config, in_force: Arc<ArcSwap<Snapshot>>, source: Source, tune: Tune) -> (Reloads, Reloader) {
-    let (ask, asked) = mpsc::unbounded_channel();
-    let generation = Arc::new(AtomicU64::new(1));
-    let reloads = Reloads { ask, generation: Arc::clone(&generation) };
-    (reloads, Reloader { asked, generation, in_force, source, tune, config })
+impl Asked {
+    /// The way here.
+    pub fn reloads(&self) -> Reloads {
+        self.reloads.clone()
+    }
 }
 
 impl Reloads {
@@ -92,6 +105,12 @@ impl Reloads {
 }
 
 impl Reloader {
+    /// One for what `in_force` holds, which was compiled from `config`.
+    pub fn new(asked: Asked, config: Config, in_force: Arc<ArcSwap<Snapshot>>, source: Source, tune: Tune) -> Self {
+        let Asked { asked, reloads } = asked;
+        Self { asked, generation: reloads.generation, in_force, source, tune, config }
+    }
+
     /// Works until nobody can ask any more.
     pub async fn run(mut self) {
         while let Some(answer) = self.asked.recv().await {

@@ -39,6 +39,7 @@ const MOST_NAMES: usize = 100_000;
 /// Resolves names, and remembers.
 pub struct Resolver {
     dns: Option<Dns>,
+    servers: Vec<SocketAddr>,
     overrides: Vec<Override>,
     names: RwLock<HashMap<Box<str>, Arc<Name>>>,
 }
@@ -120,7 +121,21 @@ impl Resolver {
         if let Err(error) = &dns {
             log::warn!("no name server can be used, names will not resolve: {error}");
         }
-        Self { dns: dns.ok(), overrides: network.resolve.clone(), names: RwLock::default() }
+        Self {
+            dns: dns.ok(),
+            servers: network.dns_servers.clone(),
+            overrides: network.resolve.clone(),
+            names: RwLock::default(),
+        }
+    }
+
+    /// A resolver for another config, which knows what this one knows, as long as the same servers are asked.
+    pub fn following(&self, network: &Network) -> Self {
+        let next = Self::new(network);
+        if network.dns_servers == self.servers {
+            next.names.write().clone_from(&self.names.read());
+        }
+        next
     }
 
     /// The addresses of `host` at `port`.

@@ -1,7 +1,11 @@
-//! Wiring, and nothing else: bind, build, serve, stop.
+//! Wiring, and nothing else: bind, build, serve, reload, stop.
 //!
 //! The law: a port that is taken ends the start at once and by name; SIGTERM and SIGINT stop accepting, let what is being
-//! served end, and exit 0; a second one ends at once; SIGHUP never kills.
+//! served end, and exit 0; a second one ends at once; SIGHUP asks for the config to be read again.
+//!
+//! `tuned` is what a config decides beside its snapshot.
+
+mod tuned;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -22,17 +26,14 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tuned::Tuned;
 
 use crate::admin::Admin;
 use crate::config::listen::Listen;
-use crate::config::{self, Config};
-use crate::downstream::Rate;
-use crate::edge::{self, Certificate, Edge, Rules, Times};
-use crate::framing::Limits;
-use crate::limit::Connections;
-use crate::memory;
-use crate::proxy::{EdgeProxy, Format, Load, Manner};
-use crate::resolve::Resolver;
+use crate::config::{Config, LogFormat};
+use crate::edge::{self, Certificate, Edge};
+use crate::proxy::{EdgeProxy, Format, Load};
+use crate::reload::{self, Reloader, Reloads};
 use crate::snapshot::Snapshot;
 use crate::trust::Trust;
 
@@ -52,10 +53,36 @@ const POOL: usize = 128;
 /// What the command line decides.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// How access lines are written.
-    pub format: Format,
+    /// How access lines are written where the config does not say.
+    pub usual_format: Format,
     /// Whether upstream requests are described in the log.
     pub detailed: bool,
+}
+
+impl Options {
+    fn format(self, wanted: LogFormat) -> Format {
+        match wanted {
+            LogFormat::Json => Format::Json,
+            LogFormat::Text => Format::Text,
+            LogFormat::Auto => self.usual_format,
+        }
+    }
+}
+
+/// What is served, and how it may be changed.
+pub struct Setup {
+    /// The config.
+    pub config: Config,
+    /// It, compiled.
+    pub snapshot: Snapshot,
+    /// The key API.
+    pub admin: Arc<Admin>,
+    /// What the command line decides.
+    pub options: Options,
+    /// Who asks for reloads.
+    pub asked: reload::Asked,
+    /// Where another config comes from.
+    pub source: reload::Source,
 }
 
 /// A listening socket, and what is served on it. Its address is the one that was bound.
@@ -132,15 +159,8 @@ impl Workers {
     }
 
     /// Serves until a signal ends it.
-    pub fn serve(
-        mut self,
-        bound: Vec<Bound>,
-        config: &Config,
-        snapshot: Snapshot,
-        admin: Admin,
-        options: Options,
-    ) -> Result<(), String> {
-        let served = run(bound, config, snapshot, admin, options, self.count, &mut self.signals);
+    pub fn serve(mut self, bound: Vec<Bound>, setup: Setup) -> Result<(), String> {
+        let served = run(bound, setup, self.count, &mut self.signals);
         let result = self.runtime.block_on(served);
         // What is still being served after the drain is cut.
         self.runtime.shutdown_background();
@@ -165,29 +185,25 @@ impl Signals {
         })
     }
 
-    /// Waits for SIGTERM or SIGINT.
-    async fn stop(&mut self) {
+    /// Waits for SIGTERM or SIGINT. SIGHUP asks for a reload.
+    async fn stop(&mut self, reloads: &Reloads) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => log::warn!("SIGHUP: the config is read at start only, restart to change it"),
+                _ = self.hangup.recv() => {
+                    // What comes of it is logged; signals are listened to meanwhile.
+                    let reloads = reloads.clone();
+                    tokio::spawn(async move { reloads.ask().await });
+                }
             }
         }
     }
 }
 
-async fn run(
-    bound: Vec<Bound>,
-    config: &Config,
-    snapshot: Snapshot,
-    admin: Admin,
-    options: Options,
-    workers: usize,
-    signals: &mut Signals,
-) -> Result<(), String> {
-    let Config { network, edge, .. } = config;
-    let trust = Trust::gather(network.ca_pem.as_ref().map(|(pem, _)| pem.as_slice()))
+async fn run(bound: Vec<Bound>, setup: Setup, workers: usize, signals: &mut Signals) -> Result<(), String> {
+    let Setup { config, snapshot, admin, options, asked, source } = setup;
+    let trust = Trust::gather(config.network.ca_pem.as_ref().map(|(pem, _)| pem.as_slice()))
         .map_err(|error| format!("the trusted certificates cannot be handed over: {error}"))?;
     let conf = ServerConf {
         threads: workers,
@@ -195,63 +211,49 @@ async fn run(
         upstream_keepalive_pool_size: POOL,
         ..ServerConf::default()
     };
-    let load = Arc::new(Load::new(edge.in_flight));
-    let trusted = Arc::clone(&snapshot.trusted);
+    let tuned = Tuned::new(&config, options);
+    let load = Arc::clone(&tuned.load);
     let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
-    let resolver = Arc::new(Resolver::new(network));
-    let rules = rules(edge);
-    let manner = Manner {
-        format: options.format,
-        detailed: options.detailed,
-        write_timeout: rules.times.write,
-        body: rules.times.body,
-    };
-    let proxy = EdgeProxy::new(snapshot, resolver, Arc::new(admin), Arc::clone(&load), manner);
-    let hosted = edge::hosted(http_proxy(&Arc::new(conf), proxy.clone()), &rules);
+    let proxy = EdgeProxy::new(
+        Arc::clone(&snapshot),
+        Arc::clone(&tuned.resolver),
+        Arc::clone(&admin),
+        Arc::clone(&load),
+        Arc::clone(&tuned.manner),
+    );
+    let hosted = edge::hosted(http_proxy(&Arc::new(conf), proxy.clone()), &tuned.rules.load());
     let (stop, stopped) = watch::channel(false);
     let mut accepting = JoinSet::new();
     let mut certificates = Vec::new();
     for Bound { listen, listener } in bound {
         let certificate = certificate(&listen)?;
         certificates.extend(certificate.clone());
-        let edge = Edge::new(Arc::clone(&hosted), proxy.clone(), rules.clone())
+        let edge = Edge::new(Arc::clone(&hosted), proxy.clone(), Arc::clone(&tuned.rules))
             .with_certificate(certificate)
-            .announced_by(listen.announced.then(|| Arc::clone(&trusted)));
+            .announced_by(listen.announced.then(|| Arc::clone(&snapshot)));
         accepting.spawn(accept(edge, listen.address, listener, stopped.clone()));
     }
     tokio::spawn(keep_certificates(certificates));
-    tokio::spawn(keep_memory(Arc::clone(&load), edge.memory.or_else(memory::allowed)));
-    signals.stop().await;
+    tokio::spawn(keep_memory(tuned.clone()));
+    let reloads = asked.reloads();
+    let tune = Box::new(move |config: &Config, taken: bool| {
+        tuned.follow(config);
+        admin.follow(config.master_key.clone(), taken);
+    });
+    tokio::spawn(Reloader::new(asked, config, snapshot, source, tune).run());
+    signals.stop(&reloads).await;
     log::info!("stopping: {} requests are being served", load.in_flight());
     let _ = stop.send(true);
     tokio::select! {
         () = drained(accepting, &load) => {}
         () = tokio::time::sleep(DRAIN) => log::warn!("{} requests are cut", load.in_flight()),
-        () = signals.stop() => {}
+        () = signals.stop(&reloads) => {}
     }
     let refused = proxy.tally().summary();
     if !refused.is_empty() {
         log::info!("refused since the start: {refused}");
     }
     Ok(())
-}
-
-/// What holds for every listener.
-fn rules(edge: &config::Edge) -> Rules {
-    let seconds = Duration::from_secs_f64;
-    Rules {
-        head: Limits { bytes: edge.header_bytes, fields: edge.header_fields, target: edge.target_bytes },
-        times: Times {
-            head: seconds(edge.header_seconds),
-            idle: seconds(edge.keepalive_seconds),
-            write: seconds(edge.write_seconds),
-            body: Rate { bytes: edge.body_rate, window: seconds(edge.body_seconds) },
-        },
-        connections: Arc::new(Connections::new(
-            edge.connections.unwrap_or_else(memory::connections),
-            edge.connections_per_address,
-        )),
-    }
 }
 
 fn certificate(listen: &Listen) -> Result<Option<Arc<Certificate>>, String> {
@@ -280,10 +282,10 @@ async fn keep_certificates(certificates: Vec<Arc<Certificate>>) {
     }
 }
 
-/// Tells `load` when the process holds more than `most` bytes.
-async fn keep_memory(load: Arc<Load>, most: Option<u64>) {
-    while let Some(most) = most {
-        load.note_memory(memory::held().is_some_and(|held| held > most));
+/// Says when the process holds more memory than it may.
+async fn keep_memory(tuned: Tuned) {
+    loop {
+        tuned.load.note_memory(tuned.is_short_of_memory());
         tokio::time::sleep(MEMORY).await;
     }
 }

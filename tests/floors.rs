@@ -27,6 +27,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("downstream", 40),
     ("logger", 40),
     ("memory", 40),
+    ("reload", 40),
     ("resolve", 40),
     ("store", 40),
     ("trust", 40),

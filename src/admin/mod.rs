@@ -10,10 +10,12 @@ mod teams;
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::auth::{Book, Time};
 use crate::management::{Asked, Asker, Body, Call, Fault, read};
+use crate::reload::{Outcome, Reloads};
 use crate::secret::Secret;
 use crate::store::{Audit, Change, Keeper, Plan};
 
@@ -29,7 +31,8 @@ pub struct Admin {
     book: Arc<Book>,
     /// The way to the store; or why there is none.
     store: Result<Keeper, String>,
-    master: Option<Secret>,
+    master: Mutex<Option<Secret>>,
+    reloads: Reloads,
 }
 
 /// A call, as its plan sees it.
@@ -46,8 +49,16 @@ struct Request {
 
 impl Admin {
     /// The API over `book`, which `store` keeps. `master` is no key that could be made again.
-    pub fn new(book: Arc<Book>, store: Result<Keeper, String>, master: Option<Secret>) -> Self {
-        Self { book, store, master }
+    pub fn new(book: Arc<Book>, store: Result<Keeper, String>, master: Option<Secret>, reloads: Reloads) -> Self {
+        Self { book, store, master: Mutex::new(master), reloads }
+    }
+
+    /// Another config is in force. `taken`: a key was taken out of it, which the store may have too.
+    pub fn follow(&self, master: Option<Secret>, taken: bool) {
+        *self.master.lock() = master;
+        if let (true, Ok(keeper)) = (taken, &self.store) {
+            keeper.read_again();
+        }
     }
 
     /// The token of the key that `name` names: itself, its digest, its token or its alias.
@@ -66,6 +77,11 @@ impl Admin {
                 told.map_err(|error| Fault::Store(error.to_string()))?
             }
             Way::Changes(plan) => self.change(plan, asked, body, now).await,
+            Way::Reloads => match self.reloads.ask().await {
+                Some(Outcome::Refused { problems, .. }) => Err(Fault::NotReloaded(problems)),
+                Some(outcome) => Ok(outcome.value()),
+                None => Err(Fault::NotReloaded(vec!["the process is about to end".into()])),
+            },
         }
     }
 
@@ -81,7 +97,7 @@ impl Admin {
             _ => None,
         };
         let request = Request { asker: asked.asker.clone(), body: read(body)?, key: asked.key.clone(), fresh, now };
-        if self.master.as_ref().is_some_and(|master| keys::brings(&request.body, master)) {
+        if self.master.lock().as_ref().is_some_and(|master| keys::brings(&request.body, master)) {
             return Err(Fault::KeyTaken);
         }
         let keeper = self.store.as_ref().map_err(|why| Fault::Store(why.clone()))?;
@@ -100,6 +116,8 @@ enum Way {
     Tells(fn(&Book, &Asked, Time) -> Result<Value, Fault>),
     /// By a change of the store.
     Changes(fn(&Book, &Request) -> Planned),
+    /// By a reload of the config.
+    Reloads,
 }
 
 fn way(call: Call) -> Way {
@@ -119,5 +137,6 @@ fn way(call: Call) -> Way {
         Call::TeamUnblock => Way::Changes(teams::unblock),
         Call::TeamInfo => Way::Tells(teams::info),
         Call::TeamList => Way::Tells(teams::list),
+        Call::ConfigReload => Way::Reloads,
     }
 }

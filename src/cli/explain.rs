@@ -23,6 +23,7 @@ use crate::clock::Moment;
 use crate::config::env::Process;
 use crate::health::Probe;
 use crate::rejection::Rejection;
+use crate::reload;
 use crate::route::{Found, Near, Pattern, RequestPath, WhyNot, is_reserved};
 use crate::snapshot::{Access, Route, Snapshot};
 
@@ -46,7 +47,7 @@ pub(super) fn run(request: &Request, environ: &Process, settings: &Settings, pat
     print(&report);
     let Some(Ready { snapshot, state, .. }) = ready else { return BAD_CONFIG };
     // The keys of the store, as a server would know them.
-    if let Err(text) = state.serve(None) {
+    if let Err(text) = state.serve(None, reload::channel().0) {
         complain(&format!("error: {text}\n"));
         return BAD_CONFIG;
     }

@@ -16,6 +16,7 @@ use crate::clock::Moment;
 use crate::config::env::Process;
 use crate::config::{self, Config};
 use crate::management::{Asked, Asker, Body, Call, is_empty};
+use crate::reload;
 
 /// Who is said to have changed keys.
 const NAME: &str = "command line";
@@ -104,7 +105,7 @@ impl Store {
             compiled.ok_or("the config has errors")?;
         }
         let master = config.and_then(|config| config.master_key.clone());
-        Ok(Self { admin: state.serve(master)?, runtime })
+        Ok(Self { admin: state.serve(master, reload::channel().0)?, runtime })
     }
 
     fn call(&self, call: Call, body: Body, query: Option<String>) -> Result<Value, String> {

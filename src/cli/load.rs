@@ -9,7 +9,8 @@ use super::state::{self, State};
 use crate::auth::Book;
 use crate::config::env::Process;
 use crate::config::error::Report;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Overrides};
+use crate::reload::Candidate;
 use crate::snapshot::{self, Snapshot};
 use crate::{edge, trust};
 
@@ -56,6 +57,26 @@ pub(super) fn ready(path: &Path, environ: &Process, settings: &Settings, make: b
     });
     finish(&mut report, settings);
     (made.filter(|_| report.is_clean()), report)
+}
+
+/// Reads the file at `path` again, to follow `before`; or every problem, in the words of `check`.
+pub(super) fn again(path: &Path, overrides: &Overrides, before: &Snapshot) -> Result<Candidate, Vec<String>> {
+    // Variables of a process stay; those of `.env` may have changed.
+    let environ = Process::with_dotenv().map_err(|text| vec![text])?;
+    let (config, mut report) = config::load(path, &environ, overrides);
+    let book = before.keyring.book().cloned().unwrap_or_else(|| Arc::new(Book::passing()));
+    let made = config.and_then(|config| {
+        trust::check(config.network.ca_pem.as_ref(), &mut report);
+        edge::check_certificates(&config.listen, &mut report);
+        snapshot::draft(&config, &book, Some(before), &mut report).map(|draft| (config, draft))
+    });
+    report.sort();
+    match made.filter(|_| report.is_clean()) {
+        Some((config, draft)) => {
+            Ok(Candidate { config, draft, warnings: report.notices.iter().map(ToString::to_string).collect() })
+        }
+        None => Err(report.problems.iter().map(ToString::to_string).collect()),
+    }
 }
 
 fn compile(config: &Config, book: &Arc<Book>, report: &mut Report) -> Option<Snapshot> {

@@ -2,17 +2,18 @@
 
 use std::io::{IsTerminal, stdout};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::load::{Ready, print, ready};
+use super::load::{Ready, again, print, ready};
 use super::output::{complain, count, say};
 use super::settings::Settings;
 use super::{BAD_CONFIG, OK, welcome};
-use crate::config::LogFormat;
 use crate::config::env::Process;
 use crate::logger;
 use crate::proxy::Format;
-use crate::server::{self, Options, Workers};
+use crate::reload::{self, Source};
+use crate::server::{self, Options, Setup, Workers};
 
 /// Serves the file at `path` until a signal ends it.
 pub(super) fn run(environ: &Process, settings: &Settings, path: &Path) -> u8 {
@@ -42,18 +43,25 @@ fn start(environ: &Process, settings: &Settings, path: &Path, begun: Instant) ->
         .map_err(|error| format!("error: {error}; stop what listens there, or choose another with --port\n"))?;
     say(&server::announce(&bound, &config));
     let described = state.described.clone();
-    let admin = state.serve(config.master_key.clone()).map_err(|text| format!("error: {text}\n"))?;
+    let (reloads, asked) = reload::channel();
+    let admin = state.serve(config.master_key.clone(), reloads).map_err(|text| format!("error: {text}\n"))?;
     say(&welcome::after(&bound, &config, &described));
     log::debug!("started in {:?}", begun.elapsed());
-    let options = Options { format: format(config.log_format, settings.debug), detailed: settings.detailed };
-    workers.serve(bound, &config, snapshot, admin, options).map_err(|error| format!("error: {error}\n"))
+    let readable = settings.debug || stdout().is_terminal();
+    let usual_format = if readable { Format::Text } else { Format::Json };
+    let setup = Setup {
+        config,
+        snapshot,
+        admin: Arc::new(admin),
+        options: Options { usual_format, detailed: settings.detailed },
+        asked,
+        source: source(path, settings),
+    };
+    workers.serve(bound, setup).map_err(|error| format!("error: {error}\n"))
 }
 
-fn format(wanted: LogFormat, debug: bool) -> Format {
-    match wanted {
-        LogFormat::Json => Format::Json,
-        LogFormat::Text => Format::Text,
-        LogFormat::Auto if debug || stdout().is_terminal() => Format::Text,
-        LogFormat::Auto => Format::Json,
-    }
+/// The file at `path`, read again.
+fn source(path: &Path, settings: &Settings) -> Source {
+    let (path, overrides) = (path.to_owned(), settings.overrides.clone());
+    Box::new(move |before| again(&path, &overrides, before))
 }

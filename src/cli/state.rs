@@ -10,6 +10,7 @@ use super::settings::Settings;
 use crate::admin::Admin;
 use crate::auth::{Book, Salt};
 use crate::config::Config;
+use crate::reload::Reloads;
 use crate::secret::Secret;
 use crate::store::{Keeper, Sqlite};
 
@@ -69,7 +70,7 @@ impl State {
     }
 
     /// The key API, with the store's keys in the book.
-    pub(super) fn serve(self, master: Option<Secret>) -> Result<Admin, String> {
+    pub(super) fn serve(self, master: Option<Secret>, reloads: Reloads) -> Result<Admin, String> {
         let keeper = match self.store {
             Ok(store) => {
                 let started = Keeper::start(Box::new(store), Arc::clone(&self.book));
@@ -77,6 +78,6 @@ impl State {
             }
             Err(why) => Err(why),
         };
-        Ok(Admin::new(self.book, keeper, master))
+        Ok(Admin::new(self.book, keeper, master, reloads))
     }
 }

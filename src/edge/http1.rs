@@ -15,10 +15,10 @@ use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 use tokio::time::{Instant, timeout_at};
 
-use super::Edge;
 use super::watch::{End, Phase, Watch};
+use super::{Edge, Rules};
 use crate::downstream::{Connection, Lease, Slot};
-use crate::framing::{Body, Head, Scan};
+use crate::framing::{Body, Head, Limits, Scan};
 use crate::rejection::Rejection;
 
 /// The most of a body that is gathered before the upstream is asked for anything.
@@ -52,16 +52,22 @@ enum Served {
 
 impl Edge {
     /// Serves until a request ends the connection or the client has left. `watch` has counted from the connection's begin.
-    pub(super) async fn http1(&self, mut connection: Box<Connection>, mut watch: Watch, shutdown: &ShutdownWatch) {
+    pub(super) async fn http1(
+        &self,
+        mut connection: Box<Connection>,
+        mut watch: Watch,
+        rules: &Rules,
+        shutdown: &ShutdownWatch,
+    ) {
         let slot = Arc::new(Slot::default());
         // One wait for the drain serves the whole connection.
         let mut drain = pin!(drains(shutdown.clone()));
         loop {
             let waited = if *shutdown.borrow() { None } else { Some(drain.as_mut()) };
-            let head = match self.request(&mut connection, &mut watch, waited).await {
+            let head = match request(&mut connection, &mut watch, &rules.head, waited).await {
                 Ok(head) => head,
                 Err(NoRequest::Ended) => return,
-                Err(NoRequest::Refused(rejection)) => return self.refuse(*connection, &rejection).await,
+                Err(NoRequest::Refused(rejection)) => return self.refuse(*connection, &rejection, rules).await,
             };
             let (address, vitals) = (super::address(&connection), Arc::clone(&connection.vitals));
             vitals.hand_over();
@@ -109,62 +115,62 @@ impl Edge {
             }
         }
     }
+}
 
-    /// Reads the next request: its head, and what is there of its body.
-    async fn request(
-        &self,
-        connection: &mut Connection,
-        watch: &mut Watch,
-        drain: Option<Pin<&mut impl Future<Output = ()>>>,
-    ) -> Result<BytesMut, NoRequest> {
-        let end = self.head(connection, watch, drain).await?;
-        let head = Head::read(connection.inbox.get(..end).unwrap_or_default(), &self.rules.head)?;
-        let origin = head.origin;
-        let body = gather(connection, end, head).await?;
-        let bytes = connection.split(end + body);
-        Ok(match origin {
-            Some((begin, end)) => origin_form(&bytes, begin, end),
-            None => bytes,
-        })
-    }
+/// Reads the next request: its head, and what is there of its body.
+async fn request(
+    connection: &mut Connection,
+    watch: &mut Watch,
+    limits: &Limits,
+    drain: Option<Pin<&mut impl Future<Output = ()>>>,
+) -> Result<BytesMut, NoRequest> {
+    let end = head(connection, watch, limits, drain).await?;
+    let read = Head::read(connection.inbox.get(..end).unwrap_or_default(), limits)?;
+    let origin = read.origin;
+    let body = gather(connection, end, read).await?;
+    let bytes = connection.split(end + body);
+    Ok(match origin {
+        Some((begin, end)) => origin_form(&bytes, begin, end),
+        None => bytes,
+    })
+}
 
-    /// Waits until a whole head is in the inbox: where it ends.
-    async fn head(
-        &self,
-        connection: &mut Connection,
-        watch: &mut Watch,
-        drain: Option<Pin<&mut impl Future<Output = ()>>>,
-    ) -> Result<usize, NoRequest> {
-        let mut scan = Scan::default();
-        let mut begun = false;
-        let mut drain = drain;
-        loop {
-            let blank = scan.skip(&connection.inbox);
-            connection.inbox.advance(blank);
-            // Empty lines are no beginning: some clients send one after a body (RFC 9112 section 2.2).
-            begun = begun || !connection.inbox.is_empty();
-            if !connection.inbox.is_empty()
-                && let Some(end) = scan.find(&connection.inbox, &self.rules.head)?
-            {
-                return Ok(end);
-            }
-            if begun {
-                watch.begin_head();
-            } else if drain.is_none() {
-                return Err(NoRequest::Ended);
-            }
-            tokio::select! {
-                biased;
-                read = poll_fn(|cx| connection.poll_fill(cx)) => match read {
-                    Ok(count) if count > 0 => {}
-                    _ => return Err(NoRequest::Ended),
-                },
-                end = poll_fn(|cx| watch.poll(cx)) => return Err(match end {
-                    End::Head => NoRequest::Refused(Rejection::HeadTimeout),
-                    _ => NoRequest::Ended,
-                }),
-                () = began(drain.as_mut()), if !begun => return Err(NoRequest::Ended),
-            }
+/// Waits until a whole head is in the inbox: where it ends.
+async fn head(
+    connection: &mut Connection,
+    watch: &mut Watch,
+    limits: &Limits,
+    drain: Option<Pin<&mut impl Future<Output = ()>>>,
+) -> Result<usize, NoRequest> {
+    let mut scan = Scan::default();
+    let mut begun = false;
+    let mut drain = drain;
+    loop {
+        let blank = scan.skip(&connection.inbox);
+        connection.inbox.advance(blank);
+        // Empty lines are no beginning: some clients send one after a body (RFC 9112 section 2.2).
+        begun = begun || !connection.inbox.is_empty();
+        if !connection.inbox.is_empty()
+            && let Some(end) = scan.find(&connection.inbox, limits)?
+        {
+            return Ok(end);
+        }
+        if begun {
+            watch.begin_head();
+        } else if drain.is_none() {
+            return Err(NoRequest::Ended);
+        }
+        tokio::select! {
+            biased;
+            read = poll_fn(|cx| connection.poll_fill(cx)) => match read {
+                Ok(count) if count > 0 => {}
+                _ => return Err(NoRequest::Ended),
+            },
+            end = poll_fn(|cx| watch.poll(cx)) => return Err(match end {
+                End::Head => NoRequest::Refused(Rejection::HeadTimeout),
+                _ => NoRequest::Ended,
+            }),
+            () = began(drain.as_mut()), if !begun => return Err(NoRequest::Ended),
         }
     }
 }

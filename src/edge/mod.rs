@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Buf;
 use pingora::apps::{HttpServerOptions, ServerApp};
@@ -33,6 +34,7 @@ use crate::framing::{Fault, Limits};
 use crate::limit::{Connections, Full};
 use crate::proxy::EdgeProxy;
 use crate::rejection::Rejection;
+use crate::snapshot::Snapshot;
 
 /// What an HTTP/2 client says first (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -53,10 +55,11 @@ pub struct Edge {
     proxy: Arc<HttpProxy<EdgeProxy>>,
     /// The same proxy, for what is refused before a request is one.
     desk: EdgeProxy,
-    rules: Rules,
+    /// What holds for connections that begin now.
+    rules: Arc<ArcSwap<Rules>>,
     certificate: Option<Arc<Certificate>>,
-    /// Whom to believe what the PROXY protocol says; none: it is not spoken here.
-    announced_by: Option<Arc<Trusted>>,
+    /// Who says whom to believe what the PROXY protocol says; none: it is not spoken here.
+    announced_by: Option<Arc<ArcSwap<Snapshot>>>,
 }
 
 /// The proxy as Pingora runs it, shared by all listeners.
@@ -75,7 +78,7 @@ pub fn hosted(mut proxy: HttpProxy<EdgeProxy>, rules: &Rules) -> Arc<HttpProxy<E
 
 impl Edge {
     /// An edge before `proxy`.
-    pub fn new(proxy: Arc<HttpProxy<EdgeProxy>>, desk: EdgeProxy, rules: Rules) -> Self {
+    pub fn new(proxy: Arc<HttpProxy<EdgeProxy>>, desk: EdgeProxy, rules: Arc<ArcSwap<Rules>>) -> Self {
         Self { proxy, desk, rules, certificate: None, announced_by: None }
     }
 
@@ -85,16 +88,19 @@ impl Edge {
         self
     }
 
-    /// The PROXY protocol, spoken by these.
-    pub fn announced_by(mut self, trusted: Option<Arc<Trusted>>) -> Self {
-        self.announced_by = trusted;
+    /// The PROXY protocol, spoken by those whom the config trusts.
+    pub fn announced_by(mut self, trusting: Option<Arc<ArcSwap<Snapshot>>>) -> Self {
+        self.announced_by = trusting;
         self
     }
 
     /// Everything that comes before HTTP, within the time of a head.
     async fn prepare(&self, mut socket: Box<Socket>) -> Result<(Box<Connection>, bool), Option<Rejection>> {
         let announced = match &self.announced_by {
-            Some(trusted) => announced(&mut socket, trusted).await?,
+            Some(trusting) => {
+                let trusted = Arc::clone(&trusting.load().trusted);
+                announced(&mut socket, &trusted).await?
+            }
             None => None,
         };
         let mut http2 = false;
@@ -117,9 +123,9 @@ impl Edge {
     }
 
     /// Answers in place of the proxy, and ends the connection.
-    async fn refuse(&self, mut connection: Connection, rejection: &Rejection) {
+    async fn refuse(&self, mut connection: Connection, rejection: &Rejection, rules: &Rules) {
         let answer = self.desk.refuse(address(&connection), rejection);
-        if matches!(timeout(self.rules.times.head, connection.answer(&answer)).await, Ok(Ok(()))) {
+        if matches!(timeout(rules.times.head, connection.answer(&answer)).await, Ok(Ok(()))) {
             connection.close(true).await;
         }
     }
@@ -194,21 +200,22 @@ impl Edge {
     async fn connection(&self, stream: Stream, shutdown: &ShutdownWatch) {
         let Ok(socket) = stream.into_any().downcast::<Socket>() else { return };
         let peer = peer(&socket);
-        let _seat = match self.rules.connections.enter(peer.map(|peer| peer.ip())) {
+        let rules = self.rules.load_full();
+        let _seat = match rules.connections.enter(peer.map(|peer| peer.ip())) {
             Ok(seat) => seat,
             Err(full) => {
                 let all = full == Full::All;
                 return self.desk.record_refused(peer, &Rejection::TooManyConnections { all });
             }
         };
-        let (mut connection, by_alpn) = match timeout(self.rules.times.head, self.prepare(socket)).await {
+        let (mut connection, by_alpn) = match timeout(rules.times.head, self.prepare(socket)).await {
             Ok(Ok(prepared)) => prepared,
             Ok(Err(Some(rejection))) => return self.desk.record_refused(peer, &rejection),
             Ok(Err(None)) => return,
             Err(_) => return self.desk.record_refused(peer, &Rejection::HeadTimeout),
         };
         let descriptor = connection.transport.descriptor();
-        let mut watch = Watch::new(self.rules.times, descriptor, Arc::clone(&connection.vitals));
+        let mut watch = Watch::new(rules.times, descriptor, Arc::clone(&connection.vitals));
         let mut drain = shutdown.clone();
         let http2 = match connection.transport.is_tls() {
             true => Some(by_alpn),
@@ -216,7 +223,7 @@ impl Edge {
         };
         match http2 {
             Some(true) => self.http2(connection, watch, shutdown).await,
-            Some(false) => self.http1(connection, watch, shutdown).await,
+            Some(false) => self.http1(connection, watch, &rules, shutdown).await,
             None => {}
         }
     }

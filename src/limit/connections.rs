@@ -11,14 +11,12 @@ use rustc_hash::FxHashMap;
 
 /// A limit on connections.
 #[derive(Debug)]
-pub struct Connections {
-    most: usize,
-    most_each: Option<usize>,
-    held: Mutex<Held>,
-}
+pub struct Connections(Mutex<Held>);
 
 #[derive(Debug, Default)]
 struct Held {
+    most: usize,
+    most_each: Option<usize>,
     all: usize,
     each: FxHashMap<IpAddr, usize>,
 }
@@ -42,17 +40,25 @@ pub struct Seat {
 impl Connections {
     /// At most `most`, and at most `most_each` from one address.
     pub fn new(most: usize, most_each: Option<usize>) -> Self {
-        Self { most, most_each, held: Mutex::default() }
+        Self(Mutex::new(Held { most, most_each, ..Held::default() }))
+    }
+
+    /// Other limits. Who holds a seat keeps it.
+    pub fn set(&self, most: usize, most_each: Option<usize>) {
+        let mut held = self.0.lock();
+        held.most = most;
+        // Those that sat down while nobody counted by address are not known by it.
+        held.most_each = most_each;
     }
 
     /// A seat for a connection from `address`, if one is free.
     pub fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Seat, Full> {
-        let from = address.filter(|_| self.most_each.is_some()).map(neighbourhood);
-        let mut held = self.held.lock();
-        if held.all >= self.most {
+        let mut held = self.0.lock();
+        if held.all >= held.most {
             return Err(Full::All);
         }
-        if let (Some(from), Some(most)) = (from, self.most_each) {
+        let from = address.filter(|_| held.most_each.is_some()).map(neighbourhood);
+        if let (Some(from), Some(most)) = (from, held.most_each) {
             let count = held.each.entry(from).or_default();
             if *count >= most {
                 return Err(Full::Address);
@@ -65,7 +71,7 @@ impl Connections {
 
     /// How many are held.
     pub fn count(&self) -> usize {
-        self.held.lock().all
+        self.0.lock().all
     }
 }
 
@@ -79,7 +85,7 @@ pub(super) fn neighbourhood(address: IpAddr) -> IpAddr {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut held = self.connections.held.lock();
+        let mut held = self.connections.0.lock();
         held.all -= 1;
         if let Some(from) = self.from
             && let Some(count) = held.each.get_mut(&from)
@@ -114,6 +120,6 @@ mod tests {
     fn addresses_are_forgotten() {
         let connections = Arc::new(Connections::new(10, Some(1)));
         drop(connections.enter(Some(IpAddr::from([1, 2, 3, 4]))));
-        assert!(connections.held.lock().each.is_empty());
+        assert!(connections.0.lock().each.is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Which path and method asks for what.
+//! Which path and method asks for what: LiteLLM's calls about keys and teams, and our own.
 //!
 //! The law: a path is one call or none, a call has one method; what LiteLLM serves and Tollgate does not is told apart from what
 //! nobody serves.
@@ -39,6 +39,8 @@ pub enum Call {
     TeamBlock,
     /// Ends that.
     TeamUnblock,
+    /// Reads the config again.
+    ConfigReload,
 }
 
 /// Calls with their paths, and whether they only read.
@@ -58,6 +60,7 @@ const CALLS: &[(Call, &str, bool)] = &[
     (Call::TeamList, "/team/list", true),
     (Call::TeamBlock, "/team/block", false),
     (Call::TeamUnblock, "/team/unblock", false),
+    (Call::ConfigReload, "/config/reload", false),
 ];
 
 /// What LiteLLM serves besides, and what to use instead.
@@ -134,6 +137,11 @@ impl Call {
     /// Whether it is about keys.
     pub fn is_about_keys(self) -> bool {
         self.name().starts_with("/key/")
+    }
+
+    /// Whether it is for the holder of the master key alone.
+    pub fn is_masters(self) -> bool {
+        self == Self::ConfigReload
     }
 
     /// The methods that make it.

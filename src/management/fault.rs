@@ -45,6 +45,8 @@ pub enum Fault {
     NotYours,
     /// Only the master key may set this.
     MasterOnly(&'static str),
+    /// The config has problems; what was in force still is.
+    NotReloaded(Vec<String>),
     /// There is no store, or it cannot be written: why.
     Store(String),
 }
@@ -53,7 +55,13 @@ impl Fault {
     /// The status of the answer.
     pub fn status(&self) -> u16 {
         match self {
-            Self::Bad(_) | Self::AliasTaken | Self::KeyTaken | Self::TeamTaken | Self::WeakKey | Self::Fixed => 400,
+            Self::Bad(_)
+            | Self::AliasTaken
+            | Self::KeyTaken
+            | Self::TeamTaken
+            | Self::WeakKey
+            | Self::Fixed
+            | Self::NotReloaded(_) => 400,
             Self::NotAllowed | Self::NotYours | Self::MasterOnly(_) => 403,
             Self::NoKey | Self::NoTeam => 404,
             Self::Store(_) => 503,
@@ -67,6 +75,7 @@ impl Fault {
             Self::AliasTaken | Self::KeyTaken | Self::TeamTaken => "taken",
             Self::WeakKey => "weak_key",
             Self::Fixed => "fixed_key",
+            Self::NotReloaded(_) => "not_reloaded",
             Self::NoKey => "no_such_key",
             Self::NoTeam => "no_such_team",
             Self::NotAllowed | Self::NotYours | Self::MasterOnly(_) => "denied_management",
@@ -123,6 +132,7 @@ impl fmt::Display for Fault {
             Self::NotAllowed => write!(f, "This key may not make this call; use the master key."),
             Self::NotYours => write!(f, "This key may not do this to that key or team; use the master key."),
             Self::MasterOnly(what) => write!(f, "Only the master key may set {what}."),
+            Self::NotReloaded(problems) => write!(f, "The config was not reloaded: {}", problems.join("; ")),
             Self::Store(why) => write!(f, "The key store cannot do this: {why}."),
         }
     }

@@ -62,7 +62,7 @@ impl Asker {
                 || entry.strip_suffix('*').is_some_and(|prefix| call.name().starts_with(prefix))
         };
         let listed = record.allowed_routes.is_empty() || record.allowed_routes.iter().any(listed);
-        if !may || !listed {
+        if !may || !listed || call.is_masters() {
             return Err(Fault::NotAllowed);
         }
         Ok(Self { name: record.shown().to_owned(), key: Some(record.id), scope, models: record.models.clone() })

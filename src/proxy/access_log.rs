@@ -29,7 +29,7 @@ pub(super) fn write(ctx: &RequestCtx, refused: &str) {
     // LiteLLM's own calls carry keys in their paths.
     let hidden = ctx.snapshot.keyring.occurs_in(path.as_bytes()) || (!refused.is_empty() && holds_likely_key(refused));
     let path = if hidden { "(a path with a key in it)".into() } else { neutralized(path) };
-    match ctx.format {
+    match ctx.manner.format {
         Format::Text => logger::access(|out| text(out, &path, ctx)),
         Format::Json => logger::access(|out| object(out, &path, ctx)),
     }

@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use super::Served;
-use super::access_log::{self, Format};
+use super::access_log;
 use super::record::RequestRecord;
+use super::{Manner, Served};
 use crate::admit::{Admission, Refusal};
-use crate::downstream::{Rate, Vitals};
+use crate::downstream::Vitals;
 use crate::rejection::{Dialect, Rejection};
 use crate::resolve::Addresses;
 use crate::snapshot::{Lead, Member, Snapshot};
@@ -37,8 +37,9 @@ pub struct RequestCtx {
     pub(super) vitals: Option<Arc<Vitals>>,
     /// Whether the body may be more than the sockets on the way hold.
     pub(super) large_body: bool,
-    /// How the access line is written, and whether it has been.
-    pub(super) format: Format,
+    /// How it is treated.
+    pub(super) manner: Manner,
+    /// Whether the access line has been written.
     pub(super) logged: bool,
     /// The upstream's addresses, resolved once for all attempts.
     pub(super) addresses: Option<Addresses>,
@@ -56,7 +57,7 @@ pub(super) struct Attempt {
 }
 
 impl RequestCtx {
-    pub(super) fn new(snapshot: Arc<Snapshot>, served: Served, format: Format) -> Self {
+    pub(super) fn new(snapshot: Arc<Snapshot>, served: Served, manner: Manner) -> Self {
         Self {
             snapshot,
             record: RequestRecord::begin(),
@@ -69,7 +70,7 @@ impl RequestCtx {
             fresh: false,
             vitals: None,
             large_body: false,
-            format,
+            manner,
             logged: false,
             addresses: None,
             served,
@@ -97,7 +98,8 @@ impl RequestCtx {
     }
 
     /// Whether the body of this attempt has come more slowly than it may.
-    pub(super) fn is_trickling(&self, least: &Rate) -> bool {
+    pub(super) fn is_trickling(&self) -> bool {
+        let least = &self.manner.body;
         let taken = self.record.begun.elapsed();
         taken > least.window && (self.attempt.body_bytes as f64) < least.bytes * taken.as_secs_f64()
     }

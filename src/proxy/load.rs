@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 #[derive(Debug)]
 pub struct Load {
     in_flight: AtomicUsize,
-    most: usize,
+    most: AtomicUsize,
     short_of_memory: AtomicBool,
 }
 
@@ -23,7 +23,12 @@ pub(super) struct Served(Arc<Load>);
 impl Load {
     /// Room for `most` requests at once.
     pub fn new(most: usize) -> Self {
-        Self { in_flight: AtomicUsize::new(0), most, short_of_memory: AtomicBool::new(false) }
+        Self { in_flight: AtomicUsize::new(0), most: AtomicUsize::new(most), short_of_memory: AtomicBool::new(false) }
+    }
+
+    /// From now on there is room for `most`.
+    pub fn set_most(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
     }
 
     /// How many requests are being served now.
@@ -41,7 +46,8 @@ impl Load {
 
     /// Whether one of the requests that are counted already is too many.
     pub(super) fn is_over(&self) -> bool {
-        self.short_of_memory.load(Ordering::Relaxed) || self.in_flight.load(Ordering::Relaxed) > self.most
+        self.short_of_memory.load(Ordering::Relaxed)
+            || self.in_flight.load(Ordering::Relaxed) > self.most.load(Ordering::Relaxed)
     }
 
     pub(super) fn begin(self: &Arc<Self>) -> Served {

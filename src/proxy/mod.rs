@@ -66,21 +66,21 @@ pub struct Manner {
 #[derive(Clone)]
 pub struct EdgeProxy {
     snapshot: Arc<ArcSwap<Snapshot>>,
-    resolver: Arc<Resolver>,
+    resolver: Arc<ArcSwap<Resolver>>,
     admin: Arc<Admin>,
     load: Arc<Load>,
     tally: Tally,
-    manner: Manner,
+    manner: Arc<ArcSwap<Manner>>,
 }
 
 impl EdgeProxy {
     /// A proxy over `snapshot`.
     pub fn new(
         snapshot: Arc<ArcSwap<Snapshot>>,
-        resolver: Arc<Resolver>,
+        resolver: Arc<ArcSwap<Resolver>>,
         admin: Arc<Admin>,
         load: Arc<Load>,
-        manner: Manner,
+        manner: Arc<ArcSwap<Manner>>,
     ) -> Self {
         Self { snapshot, resolver, admin, load, tally: Tally::default(), manner }
     }
@@ -91,7 +91,7 @@ impl EdgeProxy {
     }
 
     fn context(&self) -> RequestCtx {
-        RequestCtx::new(self.snapshot.load_full(), self.load.begin(), self.manner.format)
+        RequestCtx::new(self.snapshot.load_full(), self.load.begin(), **self.manner.load())
     }
 }
 
@@ -127,7 +127,7 @@ impl ProxyHttp for EdgeProxy {
         match &ctx.vitals {
             Some(vitals) => vitals.begin(),
             // An HTTP/2 client that opens no window takes nothing; over HTTP/1 the edge watches the socket.
-            None => session.set_write_timeout(Some(self.manner.write_timeout)),
+            None => session.set_write_timeout(Some(ctx.manner.write_timeout)),
         }
         // RFC 9110 section 15.2: HTTP/1.0 knows no interim answers.
         if session.req_header().version == Version::HTTP_10 {
@@ -182,7 +182,7 @@ impl ProxyHttp for EdgeProxy {
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
         ctx.attempt = Attempt { body_done: session.is_body_empty(), ..Attempt::default() };
-        peer::pick(&self.resolver, ctx).await
+        peer::pick(&self.resolver.load_full(), ctx).await
     }
 
     async fn connected_to_upstream(
@@ -205,7 +205,7 @@ impl ProxyHttp for EdgeProxy {
         ctx: &mut RequestCtx,
     ) -> Result<()> {
         forward::request(request, ctx)?;
-        if self.manner.detailed {
+        if ctx.manner.detailed {
             detail::attempt(request, ctx);
         }
         if ctx.attempt.body_done {
@@ -232,7 +232,7 @@ impl ProxyHttp for EdgeProxy {
             ctx.await_upstream();
         }
         // Over HTTP/1 the edge watches the connection; over HTTP/2 each piece that trickles in is the moment to look.
-        if ctx.vitals.is_none() && !end && ctx.is_trickling(&self.manner.body) {
+        if ctx.vitals.is_none() && !end && ctx.is_trickling() {
             return Err(fault::rejected(ctx, Rejection::BodyTimeout));
         }
         match ctx.snapshot.request_bytes {
@@ -324,7 +324,7 @@ impl ProxyHttp for EdgeProxy {
                 access_log::write(ctx, &call.unwrap_or_else(|| access_log::refused_path(target)));
             }
         }
-        if self.manner.detailed {
+        if ctx.manner.detailed {
             detail::end(ctx);
         }
     }

@@ -74,6 +74,13 @@ impl Keeper {
         Ok(Self { jobs })
     }
 
+    /// Puts everything that the store has into the book again.
+    pub fn read_again(&self) {
+        let job: Job = Box::new(|kept| kept.version = 0);
+        // Without its thread there is nobody who could.
+        let _ = self.jobs.send(job);
+    }
+
     /// Makes a change: `plan` says which. What it says besides comes back once the change is durable and counts.
     pub async fn change<T: Send + 'static>(&self, plan: Plan<T>, audit: Audit) -> Result<T, Fault> {
         let (answer, answered) = oneshot::channel();

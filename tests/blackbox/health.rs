@@ -51,7 +51,7 @@ fn the_models_are_told_to_who_has_a_key() {
 #[test]
 fn management_that_is_not_there_yet_says_so() {
     let gate = gate();
-    let answer = send(gate.port, "POST /config/reload HTTP/1.1", b"{}");
+    let answer = send(gate.port, "POST /config/nonsense HTTP/1.1", b"{}");
     assert_eq!(answer.status(), 404);
     assert!(String::from_utf8_lossy(&answer.body).contains("not served yet"));
 }

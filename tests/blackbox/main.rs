@@ -20,6 +20,7 @@ mod listeners;
 mod litellm;
 mod names;
 mod probe;
+mod reload;
 mod retries;
 mod rights;
 mod routes;

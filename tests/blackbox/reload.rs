@@ -1,0 +1,240 @@
+//! Another config for a running process: no request is lost, each is wholly of one config, and a bad file changes nothing.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::keys::{call, done, make, status};
+use crate::support::gate::{KEY, routes};
+use crate::support::{Client, Gate, Message, Origin, send, wait_until};
+
+/// A config whose route sends two headers that change together.
+fn config(origin: &Origin, number: usize, more: &str) -> String {
+    let entry = format!(
+        "{{path: /a, target: '{}', headers: {{X-One: v{number}, X-Two: v{number}}}, methods: [POST]}}",
+        origin.url("/a")
+    );
+    routes(&[entry], more)
+}
+
+fn write(gate: &Gate, text: &str) {
+    fs::write(gate.folder().join("config.yaml"), text).expect("write");
+}
+
+/// What the call for a reload answers.
+fn reload(gate: &Gate) -> Message {
+    call(gate, KEY, "/config/reload", Some(json!({})))
+}
+
+/// The same, when the file is good.
+fn reloaded(gate: &Gate) -> Value {
+    let answer = reload(gate);
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    serde_json::from_slice(&answer.body).expect("JSON")
+}
+
+#[test]
+fn fifty_reloads_lose_no_request_and_split_none() {
+    let origin = Origin::start(|exchange| {
+        let request = &exchange.request;
+        let (one, two) = (request.one("x-one").map(str::to_owned), request.one("x-two").map(str::to_owned));
+        let whole = one.is_some() && one == two;
+        exchange.ok(if whole { "whole" } else { "split" })
+    });
+    let gate = Gate::start(&config(&origin, 0, ""));
+    let (stop, served) = (AtomicBool::new(false), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| {
+                let mut client = Client::connect(gate.port);
+                while !stop.load(Ordering::Relaxed) {
+                    let request = "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}";
+                    let answer = client.ask(request.to_owned()).expect("no request is lost");
+                    assert_eq!((answer.status(), answer.text().as_str()), (200, "whole"));
+                    served.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for number in 1..=50 {
+            let before = served.load(Ordering::Relaxed);
+            if number % 10 == 0 {
+                write(&gate, "general_settings: {pass_through_endpoints: [{path: /a, target: nowhere}]}\n");
+                assert_eq!(reload(&gate).status(), 400);
+            } else {
+                write(&gate, &config(&origin, number, ""));
+                assert_eq!(reloaded(&gate)["applied"], json!(["route /a POST changed"]));
+            }
+            wait_until("requests go on", || served.load(Ordering::Relaxed) > before + 20);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let last = send(gate.port, "POST /a HTTP/1.1", b"{}");
+    assert_eq!(last.status(), 200);
+    assert_eq!(origin.last().one("x-one"), Some("v49"), "the last good one");
+}
+
+#[test]
+fn a_bad_file_changes_nothing_and_is_told_as_by_check() {
+    let origin = Origin::plain();
+    let gate = Gate::start(&config(&origin, 1, ""));
+    let bad = "general_settings:\n  master_key: sk-other-0123456789\n  pass_through_endpoints:\n    - {path: /a, target: nowhere}\n    - {path: /b, target: 'http://x/', auth: \"yes\"}\n";
+    write(&gate, bad);
+    let refused = reload(&gate);
+    assert_eq!(refused.status(), 400);
+    let answer: Value = serde_json::from_slice(&refused.body).expect("JSON");
+    let message = answer["error"]["message"].as_str().expect("message");
+    for expected in ["config.yaml:4: ", "config.yaml:5: ", "is not a boolean"] {
+        assert!(message.contains(expected), "{message}");
+    }
+    wait_until("it is logged", || gate.log().contains("not reloaded, generation 1 stays: "));
+    assert_eq!(call(&gate, "sk-other-0123456789", "/key/list", None).status(), 401, "the old key holds");
+    assert_eq!(send(gate.port, "POST /a HTTP/1.1", b"{}").status(), 200);
+    for gone in ["removed", "folder", "half"] {
+        let path = gate.folder().join("config.yaml");
+        fs::remove_file(&path).expect("remove");
+        match gone {
+            "folder" => fs::create_dir(&path).expect("folder"),
+            "half" => fs::write(&path, &config(&origin, 2, "")[..120]).expect("write"),
+            _ => {}
+        }
+        assert_eq!(reload(&gate).status(), 400, "{gone}");
+        assert_eq!(send(gate.port, "POST /a HTTP/1.1", b"{}").status(), 200, "{gone}");
+        match gone {
+            "folder" => {
+                fs::remove_dir(&path).expect("remove");
+                fs::write(&path, "").expect("write");
+            }
+            "removed" => fs::write(&path, "").expect("write"),
+            _ => {}
+        }
+    }
+    write(&gate, &config(&origin, 3, ""));
+    assert_eq!(reloaded(&gate)["generation"], 2);
+}
+
+#[test]
+fn a_hangup_reloads_too_and_an_answer_says_what_changed() {
+    let origin = Origin::plain();
+    let gate = Gate::start(&config(&origin, 1, ""));
+    write(&gate, &config(&origin, 2, ""));
+    gate.signal("HUP");
+    wait_until("it is logged", || gate.log().contains("reloaded: generation 2; route /a POST changed"));
+    assert_eq!(send(gate.port, "POST /a HTTP/1.1", b"{}").status(), 200);
+    assert_eq!(origin.last().one("x-two"), Some("v2"));
+    let same = reloaded(&gate);
+    assert_eq!((&same["status"], &same["generation"]), (&json!("unchanged"), &json!(3)));
+    write(&gate, &config(&origin, 2, "tollgate: {listen: ['127.0.0.1:1'], log_format: text}"));
+    let partly = reloaded(&gate);
+    assert_eq!(partly["needs_restart"], json!(["tollgate.listen changed"]));
+    assert_eq!(partly["applied"], json!(["tollgate.log_format changed"]));
+    assert_eq!(reloaded(&gate)["needs_restart"], json!(["tollgate.listen changed"]), "it is said until it is done");
+    send(gate.port, "POST /a HTTP/1.1", b"{}");
+    wait_until("lines are text now", || gate.log().contains("\"POST /a HTTP/1.1\" 200 OK"));
+}
+
+#[test]
+fn ten_at_once_come_one_after_another() {
+    let origin = Origin::plain();
+    let gate = Gate::start(&config(&origin, 1, ""));
+    let mut generations: Vec<u64> = thread::scope(|scope| {
+        let asking: Vec<_> =
+            (0..10).map(|_| scope.spawn(|| reloaded(&gate)["generation"].as_u64().expect("number"))).collect();
+        asking.into_iter().map(|thread| thread.join().expect("thread")).collect()
+    });
+    generations.sort_unstable();
+    assert_eq!(generations, (2..=11).collect::<Vec<u64>>());
+}
+
+#[test]
+fn what_is_counted_goes_on_being_counted() {
+    let origin = Origin::plain();
+    let limited = |key: u32, proxy: u32| {
+        let entry = format!("{{path: /a, target: '{}', rpm_limit: 100}}", origin.url("/a"));
+        let open = format!("{{path: /b, target: '{}'}}", origin.url("/b"));
+        let keys = format!("keys: [{{key: sk-config-key-0123456789, rpm_limit: {key}}}]");
+        routes(&[entry, open], &format!("tollgate: {{{keys}, limits: {{rpm_limit: {proxy}}}}}"))
+    };
+    let gate = Gate::start(&limited(2, 1000));
+    let key = "sk-config-key-0123456789";
+    assert_eq!([(); 3].map(|()| status(&gate, "/a", key)), [200, 200, 429]);
+    write(&gate, &limited(3, 1000));
+    reloaded(&gate);
+    assert_eq!([(); 2].map(|()| status(&gate, "/a", key)), [200, 429], "one more, not three");
+    write(&gate, &limited(1000, 4));
+    reloaded(&gate);
+    assert_eq!([(); 2].map(|()| status(&gate, "/b", key)), [200, 429], "the whole proxy has let three through");
+    let routed = limited(1000, 1000).replace("rpm_limit: 100}", "rpm_limit: 4}");
+    write(&gate, &routed);
+    reloaded(&gate);
+    assert_eq!([(); 2].map(|()| status(&gate, "/a", key)), [200, 429], "the route has let three through");
+}
+
+#[test]
+fn keys_of_the_config_come_and_go() {
+    let origin = Origin::plain();
+    let with = |keys: &str| {
+        let entry = format!("{{path: /a, target: '{}', auth: true}}", origin.url("/a"));
+        routes(&[entry], &format!("tollgate: {{keys: [{keys}]}}"))
+    };
+    let gate = Gate::start(&with("{key: sk-config-key-0123456789}"));
+    let (kept, _) = make(&gate, json!({"rpm_limit": 100}));
+    assert_eq!(status(&gate, "/a", "sk-config-key-0123456789"), 200);
+    write(&gate, &with(&format!("{{key: {kept}, rpm_limit: 0}}")));
+    assert_eq!(reloaded(&gate)["applied"], json!(["tollgate.keys: 1 added", "tollgate.keys: 1 removed"]));
+    assert_eq!(status(&gate, "/a", "sk-config-key-0123456789"), 401);
+    assert_eq!(status(&gate, "/a", &kept), 429, "the config's word on it counts");
+    write(&gate, &with(""));
+    reloaded(&gate);
+    wait_until("the store's word counts again", || status(&gate, "/a", &kept) == 200);
+    assert_eq!(done(&gate, "/key/list", None)["total_count"], 1);
+}
+
+#[test]
+fn the_master_key_changes_and_secrets_are_read_anew() {
+    let origin = Origin::plain();
+    let with = |key: &str| {
+        let entry = format!(
+            "{{path: /a, target: '{}', auth: true, headers: {{X-Secret: 'file:secret.txt'}}}}",
+            origin.url("/a")
+        );
+        routes(&[entry], "").replace(KEY, key)
+    };
+    let folder = crate::support::gate::folder();
+    fs::write(folder.join("secret.txt"), "first").expect("write");
+    let gate = Gate::spawn(&with(KEY), &["--port", "0"], &[], folder);
+    assert_eq!(status(&gate, "/a", KEY), 200);
+    assert_eq!(origin.last().one("x-secret"), Some("first"));
+    fs::write(gate.folder().join("secret.txt"), "second").expect("write");
+    let other = "sk-another-master-0123456789";
+    write(&gate, &with(other));
+    let applied = reloaded(&gate);
+    assert_eq!(applied["applied"], json!(["route /a changed", "general_settings.master_key changed"]));
+    assert!(!applied.to_string().contains("second"));
+    assert_eq!((status(&gate, "/a", KEY), status(&gate, "/a", other)), (401, 200));
+    assert_eq!(origin.last().one("x-secret"), Some("second"));
+}
+
+#[test]
+fn a_request_ends_with_the_config_it_began_with() {
+    let (let_go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let origin = Origin::streaming(move |exchange| {
+        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nold")?;
+        let _ = wait.lock().expect("lock").recv_timeout(crate::support::PATIENCE);
+        exchange.write("end")
+    });
+    let origin = Arc::new(origin);
+    let gate = Gate::start(&config(&origin, 1, ""));
+    let mut client = Client::connect(gate.port);
+    client.write("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").expect("write");
+    wait_until("it is served", || !origin.seen().is_empty());
+    write(&gate, &routes(&[], ""));
+    assert_eq!(reloaded(&gate)["applied"], json!(["route /a POST removed"]));
+    assert_eq!(send(gate.port, "POST /a HTTP/1.1", b"{}").status(), 404);
+    let_go.send(()).expect("send");
+    let answer = client.answer("POST").expect("answer");
+    assert_eq!((answer.status(), answer.text().as_str()), (200, "oldend"));
+}
