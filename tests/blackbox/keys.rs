@@ -7,12 +7,17 @@ use crate::support::{Gate, Message, Origin, send, wait_until};
 
 /// A gate with a store of its own, and routes that a key opens.
 pub fn gate(origin: &Origin, more: &str) -> Gate {
+    Gate::start(&config(origin, more))
+}
+
+/// Its config.
+pub fn config(origin: &Origin, more: &str) -> String {
     let entries = [
         format!("{{path: /a, target: '{}', auth: true, include_subpath: true}}", origin.url("/a")),
         format!("{{path: /open, target: '{}'}}", origin.url("/open")),
         format!("{{path: '/m/{{model}}/run', target: '{}', auth: true}}", origin.url("/m")),
     ];
-    Gate::start(&routes(&entries, more))
+    routes(&entries, more)
 }
 
 /// The answer to a call: GET without a body, POST with one.
@@ -41,7 +46,7 @@ pub fn status(gate: &Gate, path: &str, key: &str) -> u16 {
     send(gate.port, &format!("POST {path} HTTP/1.1\nx-api-key: {key}"), b"{}").status()
 }
 
-fn sha256(text: &str) -> String {
+pub fn sha256(text: &str) -> String {
     use sha2::Digest;
     sha2::Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
