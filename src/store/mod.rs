@@ -56,6 +56,8 @@ pub enum Fault {
     Corrupt,
     /// Nothing more fits.
     Full,
+    /// There is no such file any more.
+    Gone,
     /// Somebody else holds it.
     Locked,
     /// Somebody else has written in between.
@@ -66,6 +68,8 @@ pub enum Fault {
     OtherSalt,
     /// It may not be written.
     ReadOnly,
+    /// Another store, or an older state of it, stands where it stood.
+    Replaced,
     /// Another reason, in the system's words.
     Failed(String),
 }
@@ -73,7 +77,7 @@ pub enum Fault {
 impl Fault {
     /// Whether only a person can mend it.
     pub fn is_lasting(&self) -> bool {
-        matches!(self, Self::Corrupt | Self::Newer | Self::OtherSalt)
+        matches!(self, Self::Corrupt | Self::Gone | Self::Newer | Self::OtherSalt | Self::Replaced)
     }
 }
 
@@ -82,6 +86,7 @@ impl fmt::Display for Fault {
         f.write_str(match self {
             Self::Corrupt => "it is damaged, or no SQLite database; restore it from a backup, or move it away",
             Self::Full => "the disk is full",
+            Self::Gone => "its file is gone; bring it back, or start Tollgate anew",
             Self::Locked => "another process holds it",
             Self::Moved => "others write to it all the time",
             Self::Newer => "a newer Tollgate has changed its form",
@@ -89,6 +94,7 @@ impl fmt::Display for Fault {
                 "its keys were made with another salt; set LITELLM_SALT_KEY, or bring tollgate.salt back, as they were"
             }
             Self::ReadOnly => "it may not be written",
+            Self::Replaced => "another file has taken its place; bring the first back, or start Tollgate anew",
             Self::Failed(why) => why,
         })
     }

@@ -25,4 +25,5 @@ mod running;
 mod slow;
 mod store;
 mod store_crash;
+mod store_faults;
 mod support;

@@ -77,6 +77,22 @@ fn pair(state: &State, origin: &Origin) -> [Gate; 2] {
 }
 
 #[test]
+fn processes_that_start_at_once_share_one_new_store() {
+    let origin = Origin::plain();
+    for _ in 0..5 {
+        let state = State::new();
+        let gates = thread::scope(|scope| {
+            let starting = [(); 4].map(|()| scope.spawn(|| state.gate(&origin)));
+            starting.map(|gate| gate.join().expect("it starts"))
+        });
+        let keys = gates.each_ref().map(|gate| make(gate, json!({})).0);
+        for gate in &gates {
+            wait_until("every key is known", || keys.iter().all(|key| status(gate, "/a", key) == 200));
+        }
+    }
+}
+
+#[test]
 fn what_one_process_changes_counts_in_the_other() {
     let (origin, state) = (Origin::plain(), State::new());
     let gates = pair(&state, &origin);
@@ -98,9 +114,9 @@ fn what_one_process_changes_counts_in_the_other() {
             let mut begun = Instant::now();
             wait_until("the other process knows", || {
                 begun = Instant::now();
+                assert!(begun - since < SOON, "{path} {body}: not yet\n{}\n{}", one.log(), other.log());
                 status(other, "/a", &key) == expected
             });
-            assert!(begun - since < SOON, "{path} {body}: {:?}", begun - since);
         }
     }
 }
