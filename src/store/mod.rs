@@ -1,10 +1,11 @@
 //! Where keys and teams outlive the process.
 //!
-//! `record` is what a key looks like at rest, `salt` the secret that turns keys into ids, `sqlite` the embedded store, `keeper`
-//! the one thread that owns a store and keeps the book beside it. The law: what is acknowledged is durable; a change is written
+//! `record` is what a key looks like at rest, `salt` the secret that turns keys into ids, `sqlite` the embedded store, `file` its
+//! file, `keeper` the one thread that owns a store and keeps the book beside it. The law: what is acknowledged is durable; a change is written
 //! whole, with who made it, or not at all; nothing at rest is a key, or a digest that anybody could have computed.
 //! It does not know the key API: who asks for a change says which.
 
+mod file;
 mod keeper;
 mod record;
 mod salt;

@@ -9,18 +9,13 @@
 //!
 //! The form changes by expanding first and contracting a release later: an older Tollgate may still hold the file open.
 
-use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
-use std::io::ErrorKind;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{Audit, Change, Fault, KeyStore, record, salt};
+use super::{Audit, Change, Fault, KeyStore, file, record, salt};
 use crate::auth::Salt;
 use crate::clock::Moment;
 
@@ -54,7 +49,7 @@ pub struct Sqlite {
 struct Open {
     connection: Connection,
     /// Which file it is: its device and number.
-    file: (u64, u64),
+    identity: (u64, u64),
     /// Why it can only be read.
     frozen: Option<Fault>,
     /// Whether it is read as if nobody wrote.
@@ -75,7 +70,7 @@ impl Sqlite {
     }
 
     fn open_once(path: &Path, given: Option<Salt>) -> Result<(Self, Salt), Fault> {
-        make_file(path)?;
+        file::make(path)?;
         let mut store = Self { path: path.to_owned(), open: None, check: None };
         let salt = store.with(|connection| {
             let sound: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(fault)?;
@@ -97,15 +92,15 @@ impl Sqlite {
 
     /// Runs `job` on the open file. What fails closes it, so that the next job begins afresh.
     fn with<T>(&mut self, job: impl FnOnce(&mut Connection) -> Result<T, Fault>) -> Result<T, Fault> {
-        let file = identity(&self.path)?;
+        let identity = file::identity(&self.path)?;
         let mut open = match self.open.take() {
-            Some(open) if open.file == file => open,
-            _ => self.reopen(file)?,
+            Some(open) if open.identity == identity => open,
+            _ => self.reopen(identity)?,
         };
         let result = job(&mut open.connection);
         match (result, &open.frozen) {
             (Err(Fault::ReadOnly), Some(why)) => Err(why.clone()),
-            (Ok(_), Some(_)) if open.alone && !is_whole(&self.path) => Err(Fault::Locked),
+            (Ok(_), Some(_)) if open.alone && !file::is_whole(&self.path) => Err(Fault::Locked),
             (result, Some(_)) => result,
             (result, None) => {
                 if !result.as_ref().is_err_and(|fault| *fault != Fault::Moved) {
@@ -116,8 +111,8 @@ impl Sqlite {
         }
     }
 
-    fn reopen(&self, file: (u64, u64)) -> Result<Open, Fault> {
-        let open = connect(&self.path, file)?;
+    fn reopen(&self, identity: (u64, u64)) -> Result<Open, Fault> {
+        let open = connect(&self.path, identity)?;
         if self.check.is_some() && kept_check(&open.connection)? != self.check {
             return Err(Fault::Replaced);
         }
@@ -212,28 +207,8 @@ fn rows(
     Ok(out)
 }
 
-/// A file of our own, before SQLite would make one that others can read.
-fn make_file(path: &Path) -> Result<(), Fault> {
-    let failed = |error: std::io::Error| Fault::Failed(error.to_string());
-    if path.exists() {
-        return Ok(());
-    }
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-    }
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(|_| ()).map_err(failed)
-}
-
-/// Which file stands there.
-fn identity(path: &Path) -> Result<(u64, u64), Fault> {
-    match fs::metadata(path) {
-        Ok(file) => Ok((file.dev(), file.ino())),
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(Fault::Gone),
-        Err(error) => Err(Fault::Failed(error.to_string())),
-    }
-}
-
-fn connect(path: &Path, file: (u64, u64)) -> Result<Open, Fault> {
+/// Opens the file, and says why it can only be read, if it can.
+fn connect(path: &Path, identity: (u64, u64)) -> Result<Open, Fault> {
     use rusqlite::OpenFlags;
     // Never made here: a file that was taken away while the process runs must not come back empty.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -241,7 +216,7 @@ fn connect(path: &Path, file: (u64, u64)) -> Result<Open, Fault> {
     let why = match prepare(&connection) {
         Ok(writable) => {
             let frozen = (!writable).then_some(Fault::ReadOnly);
-            return Ok(Open { connection, file, frozen, alone: false });
+            return Ok(Open { connection, identity, frozen, alone: false });
         }
         Err(error) => match error.sqlite_error_code() {
             Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) => Fault::ReadOnly,
@@ -250,12 +225,12 @@ fn connect(path: &Path, file: (u64, u64)) -> Result<Open, Fault> {
         },
     };
     // SQLite wants files beside this one even to read, and they have no place. It does without, where the file holds all.
-    if !is_whole(path) {
+    if !file::is_whole(path) {
         return Err(why);
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let connection = Connection::open_with_flags(immutable(path), flags).map_err(fault)?;
-    Ok(Open { connection, file, frozen: Some(why), alone: true })
+    let connection = Connection::open_with_flags(file::immutable(path), flags).map_err(fault)?;
+    Ok(Open { connection, identity, frozen: Some(why), alone: true })
 }
 
 /// Makes a connection ready, down to a first read. Whether it may write.
@@ -268,30 +243,6 @@ fn prepare(connection: &Connection) -> Result<bool, rusqlite::Error> {
     }
     connection.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))?;
     Ok(writable)
-}
-
-/// Whether nothing stands in the log beside the file that is not in the file yet.
-fn is_whole(path: &Path) -> bool {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    match fs::metadata(log) {
-        Ok(log) => log.len() == 0,
-        Err(error) => error.kind() == ErrorKind::NotFound,
-    }
-}
-
-/// The name by which SQLite reads a file as one that nobody changes.
-fn immutable(path: &Path) -> OsString {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let mut uri = b"file://".to_vec();
-    for byte in absolute.as_os_str().as_bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => uri.push(*byte),
-            other => uri.extend_from_slice(format!("%{other:02x}").as_bytes()),
-        }
-    }
-    uri.extend_from_slice(b"?immutable=1");
-    OsString::from_vec(uri)
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), Fault> {

@@ -34,13 +34,13 @@ fn mounted(state: &State, origin: &Origin, mount: &str) -> Gate {
 }
 
 /// Makes keys until no more can be made; how many could.
-fn fill(gate: &Gate) -> usize {
+fn fill(gate: &Gate, why: &str) -> usize {
     let large = json!({"metadata": {"x": "y".repeat(20_000)}});
     for made in 0..200 {
         let answer = call(gate, KEY, "/key/generate", Some(large.clone()));
         if answer.status() != 200 {
             assert_eq!(answer.status(), 503, "{}", answer.text());
-            assert!(answer.text().contains("The key store cannot do this: "), "{}", answer.text());
+            assert!(answer.text().contains(&format!("The key store cannot do this: {why}")), "{}", answer.text());
             return made;
         }
     }
@@ -48,15 +48,15 @@ fn fill(gate: &Gate) -> usize {
 }
 
 /// A gate whose disk fills up, and `more` disk later.
-fn filled(gate: &Gate, more: impl FnOnce(&Gate)) {
+fn filled(gate: &Gate, why: &str, more: impl FnOnce(&Gate)) {
     let (key, _) = make(gate, json!({"key_alias": "first"}));
-    let made = fill(gate);
+    let made = fill(gate, why);
     assert!(made > 0);
     assert_eq!(status(gate, "/a", &key), 200);
     // A change that is smaller may still find room; what is refused is not there.
     let before = total(gate);
     assert_eq!(before, 1 + made);
-    fill(gate);
+    fill(gate, why);
     let full = total(gate);
     more(gate);
     let (after, _) = make(gate, json!({}));
@@ -69,7 +69,7 @@ fn a_file_that_may_not_grow_is_said_and_passes() {
     let (origin, state) = (Origin::plain(), State::new());
     // In blocks of 512 bytes; the soft limit alone, so that it can be taken away.
     let gate = state.gate_through(&origin, &["sh", "-c", "trap '' XFSZ; ulimit -S -f 600; exec \"$@\"", "sh"]);
-    filled(&gate, |gate| {
+    filled(&gate, "the disk does not do what it should", |gate| {
         let pid = gate.child.id().to_string();
         let raised = Command::new("prlimit").args(["--fsize=unlimited:", "--pid", &pid]).status();
         assert!(raised.expect("prlimit").success());
@@ -89,7 +89,7 @@ fn a_full_disk_is_said_and_passes() {
     let inside = format!("/proc/{}/root{}", gate.child.id(), state.folder().display());
     let ballast = Path::new(&inside).join("ballast");
     fs::write(&ballast, vec![0; 200 << 10]).expect("ballast");
-    filled(&gate, |_| fs::remove_file(&ballast).expect("room"));
+    filled(&gate, "the disk is full", |_| fs::remove_file(&ballast).expect("room"));
 }
 
 #[test]
