@@ -49,8 +49,8 @@ test: ## run every test, the clients' own SDKs included
 	$(CARGO) test --locked --doc
 
 .PHONY: soak
-soak: ## run the black-box tests with their full sizes: eight gigabytes each way
-	TOLLGATE_TEST_LARGE_MB=8192 $(CARGO) test --locked --test blackbox
+soak: ## run the black-box tests with their full sizes: eight gigabytes each way, a million guessed keys, 500 kills
+	TOLLGATE_TEST_LARGE_MB=8192 TOLLGATE_TEST_GUESSES=1000000 TOLLGATE_TEST_KILLS=500 $(CARGO) test --locked --test blackbox
 
 .PHONY: fuzz
 fuzz: ## let cargo-fuzz look for inputs that break an invariant; `make test` replays those in fuzz/corpus

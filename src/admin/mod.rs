@@ -100,7 +100,7 @@ impl Admin {
         if self.master.lock().as_ref().is_some_and(|master| keys::brings(&request.body, master)) {
             return Err(Fault::KeyTaken);
         }
-        let keeper = self.store.as_ref().map_err(|why| Fault::Store(why.clone()))?;
+        let keeper = self.store.as_ref().map_err(|why| Fault::NoStore(why.clone()))?;
         let audit = Audit { who: request.asker.name.clone(), what: asked.call.name(), at: now };
         let plan: Plan<Result<Value, Fault>> = Box::new(move |book| match plan(book, &request) {
             Ok((changes, answer)) => (changes, Ok(answer)),

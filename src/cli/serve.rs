@@ -41,10 +41,10 @@ fn start(environ: &Process, settings: &Settings, path: &Path, begun: Instant) ->
     };
     let bound = server::bind(&config.listen)
         .map_err(|error| format!("error: {error}; stop what listens there, or choose another with --port\n"))?;
-    say(&server::announce(&bound, &config));
     let described = state.described.clone();
     let (reloads, asked) = reload::channel();
     let admin = state.serve(config.master_key.clone(), reloads).map_err(|text| format!("error: {text}\n"))?;
+    say(&server::announce(&bound, &config));
     say(&welcome::after(&bound, &config, &described));
     log::debug!("started in {:?}", begun.elapsed());
     let readable = settings.debug || stdout().is_terminal();

@@ -12,7 +12,7 @@ use crate::auth::{Book, Salt};
 use crate::config::Config;
 use crate::reload::Reloads;
 use crate::secret::Secret;
-use crate::store::{Keeper, Sqlite};
+use crate::store::{Fault, Keeper, Sqlite};
 
 /// The name of the file, where nobody names another.
 const FILE: &str = "tollgate.db";
@@ -55,8 +55,8 @@ pub(super) fn open(config: Option<&Config>, settings: &Settings, make: bool) -> 
             store: Ok(store),
             described: format!("{} (SQLite)", path.display()),
         }),
-        // An empty file is the beginning of one that could not be made.
-        Err(fault) if !named && path.metadata().map_or(true, |file| file.len() == 0) => {
+        // An empty file is the beginning of one that could not be made; one that is held is another's, who goes on with it.
+        Err(fault) if !named && fault != Fault::Locked && path.metadata().map_or(true, |file| file.len() == 0) => {
             Ok(without(salt, format!("{} cannot be made, {fault}", path.display())))
         }
         Err(fault) => Err(format!("the key store {}: {fault}", path.display())),
@@ -73,8 +73,9 @@ impl State {
     pub(super) fn serve(self, master: Option<Secret>, reloads: Reloads) -> Result<Admin, String> {
         let keeper = match self.store {
             Ok(store) => {
+                let path = store.path().display().to_string();
                 let started = Keeper::start(Box::new(store), Arc::clone(&self.book));
-                Ok(started.map_err(|fault| format!("the key store cannot be read: {fault}"))?)
+                Ok(started.map_err(|fault| format!("the key store {path}: {fault}"))?)
             }
             Err(why) => Err(why),
         };

@@ -47,7 +47,9 @@ pub enum Fault {
     MasterOnly(&'static str),
     /// The config has problems; what was in force still is.
     NotReloaded(Vec<String>),
-    /// There is no store, or it cannot be written: why.
+    /// There is no store: why.
+    NoStore(String),
+    /// The store cannot do it now: why.
     Store(String),
 }
 
@@ -64,7 +66,7 @@ impl Fault {
             | Self::NotReloaded(_) => 400,
             Self::NotAllowed | Self::NotYours | Self::MasterOnly(_) => 403,
             Self::NoKey | Self::NoTeam => 404,
-            Self::Store(_) => 503,
+            Self::NoStore(_) | Self::Store(_) => 503,
         }
     }
 
@@ -79,7 +81,7 @@ impl Fault {
             Self::NoKey => "no_such_key",
             Self::NoTeam => "no_such_team",
             Self::NotAllowed | Self::NotYours | Self::MasterOnly(_) => "denied_management",
-            Self::Store(_) => "store",
+            Self::NoStore(_) | Self::Store(_) => "store",
         }
     }
 }
@@ -133,6 +135,7 @@ impl fmt::Display for Fault {
             Self::NotYours => write!(f, "This key may not do this to that key or team; use the master key."),
             Self::MasterOnly(what) => write!(f, "Only the master key may set {what}."),
             Self::NotReloaded(problems) => write!(f, "The config was not reloaded: {}", problems.join("; ")),
+            Self::NoStore(why) => write!(f, "There is no key store: {why}."),
             Self::Store(why) => write!(f, "The key store cannot do this: {why}."),
         }
     }

@@ -273,7 +273,10 @@ impl Rejection {
             Self::Guessing(seconds) => vec![("Retry-After", seconds.to_string())],
             Self::Limited(exceeded) => limited::headers(exceeded),
             Self::MethodNotAllowed(methods) => vec![("Allow", methods.join(", "))],
-            Self::Overloaded | Self::TooManyConnections { .. } | Self::TooManyInFlight => {
+            Self::Overloaded
+            | Self::TooManyConnections { .. }
+            | Self::TooManyInFlight
+            | Self::Management(management::Fault::Store(_)) => {
                 vec![("Retry-After", "1".into())]
             }
             _ => Vec::new(),

@@ -103,7 +103,10 @@ impl Kept {
     /// Puts into the book what others have written.
     fn catch_up(&mut self) -> Result<(), Fault> {
         let (version, changes) = self.store.since(self.version)?;
-        // A version that is smaller is another file under the same name: then what is known stays.
+        // Another file under the same name: then what is known stays.
+        if version < self.version {
+            return Err(Fault::Replaced);
+        }
         if version > self.version {
             self.version = version;
             changes.into_iter().for_each(|change| apply(&self.book, change));

@@ -1,10 +1,11 @@
 //! Where keys and teams outlive the process.
 //!
-//! `record` is what a key looks like at rest, `salt` the secret that turns keys into ids, `sqlite` the embedded store, `keeper`
-//! the one thread that owns a store and keeps the book beside it. The law: what is acknowledged is durable; a change is written
+//! `record` is what a key looks like at rest, `salt` the secret that turns keys into ids, `sqlite` the embedded store, `file` its
+//! file, `keeper` the one thread that owns a store and keeps the book beside it. The law: what is acknowledged is durable; a change is written
 //! whole, with who made it, or not at all; nothing at rest is a key, or a digest that anybody could have computed.
 //! It does not know the key API: who asks for a change says which.
 
+mod file;
 mod keeper;
 mod record;
 mod salt;
@@ -56,6 +57,8 @@ pub enum Fault {
     Corrupt,
     /// Nothing more fits.
     Full,
+    /// There is no such file any more.
+    Gone,
     /// Somebody else holds it.
     Locked,
     /// Somebody else has written in between.
@@ -66,6 +69,8 @@ pub enum Fault {
     OtherSalt,
     /// It may not be written.
     ReadOnly,
+    /// Another store, or an older state of it, stands where it stood.
+    Replaced,
     /// Another reason, in the system's words.
     Failed(String),
 }
@@ -73,7 +78,7 @@ pub enum Fault {
 impl Fault {
     /// Whether only a person can mend it.
     pub fn is_lasting(&self) -> bool {
-        matches!(self, Self::Corrupt | Self::Newer | Self::OtherSalt)
+        matches!(self, Self::Corrupt | Self::Gone | Self::Newer | Self::OtherSalt | Self::Replaced)
     }
 }
 
@@ -82,6 +87,7 @@ impl fmt::Display for Fault {
         f.write_str(match self {
             Self::Corrupt => "it is damaged, or no SQLite database; restore it from a backup, or move it away",
             Self::Full => "the disk is full",
+            Self::Gone => "its file is gone; bring it back, or start Tollgate anew",
             Self::Locked => "another process holds it",
             Self::Moved => "others write to it all the time",
             Self::Newer => "a newer Tollgate has changed its form",
@@ -89,6 +95,7 @@ impl fmt::Display for Fault {
                 "its keys were made with another salt; set LITELLM_SALT_KEY, or bring tollgate.salt back, as they were"
             }
             Self::ReadOnly => "it may not be written",
+            Self::Replaced => "another file has taken its place; bring the first back, or start Tollgate anew",
             Self::Failed(why) => why,
         })
     }

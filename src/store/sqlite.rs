@@ -2,18 +2,20 @@
 //!
 //! The law: WAL, and a write is acknowledged only when it is on the disk (`synchronous=FULL`); a writer takes the lock before
 //! it reads (`BEGIN IMMEDIATE`), so that no two can both have seen the same version. Rows carry the version that wrote them, and a
-//! deleted one stays as a row without a record, so that another process sees it go. After a fault the file is opened anew.
+//! deleted one stays as a row without a record, so that another process sees it go. After a fault the file is opened anew, and also
+//! when another stands under its name: what is written to a file without a name is lost.
+//!
+//! A file that cannot be written is read all the same, and opened anew each time, so that it is written once it can be.
 //!
 //! The form changes by expanding first and contracting a release later: an older Tollgate may still hold the file open.
 
-use std::fs::{self, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{Audit, Change, Fault, KeyStore, record, salt};
+use super::{Audit, Change, Fault, KeyStore, file, record, salt};
 use crate::auth::Salt;
 use crate::clock::Moment;
 
@@ -37,15 +39,40 @@ const MIGRATIONS: &[&str] = &["CREATE TABLE meta (name TEXT PRIMARY KEY, value B
 #[derive(Debug)]
 pub struct Sqlite {
     path: PathBuf,
-    open: Option<Connection>,
+    open: Option<Open>,
+    /// What the salt comes to, by which the file is known again.
+    check: Option<Vec<u8>>,
+}
+
+/// An open file.
+#[derive(Debug)]
+struct Open {
+    connection: Connection,
+    /// Which file it is: its device and number.
+    identity: (u64, u64),
+    /// Why it can only be read.
+    frozen: Option<Fault>,
+    /// Whether it is read as if nobody wrote.
+    alone: bool,
 }
 
 impl Sqlite {
     /// Opens the store at `path`, which is made if there is none, with the salt of its keys: `given`, or the one beside it.
     pub fn open(path: &Path, given: Option<Salt>) -> Result<(Self, Salt), Fault> {
-        make_file(path)?;
-        let mut store = Self { path: path.to_owned(), open: None };
-        let result = store.with(|connection| {
+        // Where two processes make the file at once, SQLite refuses one of them without waiting.
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match Self::open_once(path, given.clone()) {
+                Err(Fault::Locked) if Instant::now() < end => thread::sleep(Duration::from_millis(10)),
+                done => return done,
+            }
+        }
+    }
+
+    fn open_once(path: &Path, given: Option<Salt>) -> Result<(Self, Salt), Fault> {
+        file::make(path)?;
+        let mut store = Self { path: path.to_owned(), open: None, check: None };
+        let salt = store.with(|connection| {
             let sound: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(fault)?;
             if sound != "ok" {
                 return Err(Fault::Corrupt);
@@ -53,21 +80,43 @@ impl Sqlite {
             migrate(connection)?;
             forget_deleted(connection)?;
             checked_salt(connection, &path.with_extension("salt"), given)
-        });
-        result.map(|salt| (store, salt))
+        })?;
+        store.check = Some(salt.check_value().to_vec());
+        Ok((store, salt))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Runs `job` on the open file. What fails closes it, so that the next job begins afresh.
     fn with<T>(&mut self, job: impl FnOnce(&mut Connection) -> Result<T, Fault>) -> Result<T, Fault> {
-        let mut connection = match self.open.take() {
-            Some(connection) => connection,
-            None => connect(&self.path).map_err(fault)?,
+        let identity = file::identity(&self.path)?;
+        let mut open = match self.open.take() {
+            Some(open) if open.identity == identity => open,
+            _ => self.reopen(identity)?,
         };
-        let result = job(&mut connection);
-        if !result.as_ref().is_err_and(|fault| *fault != Fault::Moved) {
-            self.open = Some(connection);
+        let result = job(&mut open.connection);
+        match (result, &open.frozen) {
+            (Err(Fault::ReadOnly), Some(why)) => Err(why.clone()),
+            (Ok(_), Some(_)) if open.alone && !file::is_whole(&self.path) => Err(Fault::Locked),
+            (result, Some(_)) => result,
+            (result, None) => {
+                if !result.as_ref().is_err_and(|fault| *fault != Fault::Moved) {
+                    self.open = Some(open);
+                }
+                result
+            }
         }
-        result
+    }
+
+    fn reopen(&self, identity: (u64, u64)) -> Result<Open, Fault> {
+        let open = connect(&self.path, identity)?;
+        if self.check.is_some() && kept_check(&open.connection)? != self.check {
+            return Err(Fault::Replaced);
+        }
+        Ok(open)
     }
 }
 
@@ -158,30 +207,42 @@ fn rows(
     Ok(out)
 }
 
-/// A file of our own, before SQLite would make one that others can read.
-fn make_file(path: &Path) -> Result<(), Fault> {
-    let failed = |error: std::io::Error| Fault::Failed(error.to_string());
-    if path.exists() {
-        return Ok(());
-    }
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-    }
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(|_| ()).map_err(failed)
-}
-
-fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
+/// Opens the file, and says why it can only be read, if it can.
+fn connect(path: &Path, identity: (u64, u64)) -> Result<Open, Fault> {
     use rusqlite::OpenFlags;
     // Never made here: a file that was taken away while the process runs must not come back empty.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
+    let why = match prepare(&connection) {
+        Ok(writable) => {
+            let frozen = (!writable).then_some(Fault::ReadOnly);
+            return Ok(Open { connection, identity, frozen, alone: false });
+        }
+        Err(error) => match error.sqlite_error_code() {
+            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) => Fault::ReadOnly,
+            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => fault(error),
+            _ => return Err(fault(error)),
+        },
+    };
+    // SQLite wants files beside this one even to read, and they have no place. It does without, where the file holds all.
+    if !file::is_whole(path) {
+        return Err(why);
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(file::immutable(path), flags).map_err(fault)?;
+    Ok(Open { connection, identity, frozen: Some(why), alone: true })
+}
+
+/// Makes a connection ready, down to a first read. Whether it may write.
+fn prepare(connection: &Connection) -> Result<bool, rusqlite::Error> {
     connection.busy_timeout(PATIENCE)?;
     let writable = !connection.is_readonly("main")?;
     if writable {
         connection.query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))?;
         connection.execute_batch("PRAGMA synchronous=FULL; PRAGMA secure_delete=ON")?;
     }
-    Ok(connection)
+    connection.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))?;
+    Ok(writable)
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), Fault> {
@@ -232,13 +293,19 @@ fn forget_deleted(connection: &Connection) -> Result<(), Fault> {
     Ok(())
 }
 
+/// What the salt of this store comes to.
+fn kept_check(connection: &Connection) -> Result<Option<Vec<u8>>, Fault> {
+    let table = "SELECT count(*) FROM sqlite_master WHERE name = 'meta'";
+    if connection.query_row(table, [], |row| row.get::<_, i64>(0)).map_err(fault)? == 0 {
+        return Ok(None);
+    }
+    let query = "SELECT value FROM meta WHERE name = 'salt check'";
+    connection.query_row(query, [], |row| row.get(0)).optional().map_err(fault)
+}
+
 /// The salt that the ids of this store were made with.
 fn checked_salt(connection: &Connection, file: &Path, given: Option<Salt>) -> Result<Salt, Fault> {
-    let kept = |connection: &Connection| {
-        let query = "SELECT value FROM meta WHERE name = 'salt check'";
-        connection.query_row(query, [], |row| row.get::<_, Vec<u8>>(0)).optional().map_err(fault)
-    };
-    let check = kept(connection)?;
+    let check = kept_check(connection)?;
     let salt = match given {
         Some(salt) => salt,
         None => match salt::read(file)? {
@@ -251,7 +318,7 @@ fn checked_salt(connection: &Connection, file: &Path, given: Option<Salt>) -> Re
         let insert = "INSERT OR IGNORE INTO meta VALUES ('salt check', ?1)";
         connection.execute(insert, [salt.check_value().as_slice()]).map_err(fault)?;
     }
-    let check = kept(connection)?;
+    let check = kept_check(connection)?;
     if check.is_some_and(|check| check == salt.check_value()) { Ok(salt) } else { Err(Fault::OtherSalt) }
 }
 
@@ -272,6 +339,11 @@ fn fault(error: rusqlite::Error) -> Fault {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Fault::Corrupt,
         Some(ErrorCode::DiskFull) => Fault::Full,
         Some(ErrorCode::ReadOnly) => Fault::ReadOnly,
+        Some(ErrorCode::CannotOpen) => Fault::Failed("it, or what stands beside it, cannot be opened".into()),
+        Some(ErrorCode::SystemIoFailure) => {
+            let code = error.sqlite_error().map_or(0, |error| error.extended_code);
+            Fault::Failed(format!("the disk does not do what it should (SQLite's error {code})"))
+        }
         Some(code) => Fault::Failed(format!("SQLite says: {code:?}")),
         None => Fault::Failed("SQLite failed".into()),
     }

@@ -1,5 +1,6 @@
 //! Tests of the store on files of their own.
 
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -7,12 +7,17 @@ use crate::support::{Gate, Message, Origin, send, wait_until};
 
 /// A gate with a store of its own, and routes that a key opens.
 pub fn gate(origin: &Origin, more: &str) -> Gate {
+    Gate::start(&config(origin, more))
+}
+
+/// Its config.
+pub fn config(origin: &Origin, more: &str) -> String {
     let entries = [
         format!("{{path: /a, target: '{}', auth: true, include_subpath: true}}", origin.url("/a")),
         format!("{{path: /open, target: '{}'}}", origin.url("/open")),
         format!("{{path: '/m/{{model}}/run', target: '{}', auth: true}}", origin.url("/m")),
     ];
-    Gate::start(&routes(&entries, more))
+    routes(&entries, more)
 }
 
 /// The answer to a call: GET without a body, POST with one.
@@ -357,6 +362,6 @@ fn without_a_store_the_key_api_says_why() {
     assert!(gate.log().contains("store: none: "), "{}", gate.log());
     let refused = call(&gate, KEY, "/key/generate", Some(json!({})));
     assert_eq!(refused.status(), 503);
-    assert!(refused.text().contains("The key store cannot do this"), "{}", refused.text());
+    assert!(refused.text().contains("There is no key store: "), "{}", refused.text());
     assert_eq!(done(&gate, "/key/list", None)["total_count"], 1);
 }

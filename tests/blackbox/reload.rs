@@ -52,7 +52,7 @@ fn fifty_reloads_lose_no_request_and_split_none() {
                 let mut client = Client::connect(gate.port);
                 while !stop.load(Ordering::Relaxed) {
                     let request = "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}";
-                    let answer = client.ask(request.to_owned()).expect("no request is lost");
+                    let answer = client.ask(request).expect("no request is lost");
                     assert_eq!((answer.status(), answer.text().as_str()), (200, "whole"));
                     served.fetch_add(1, Ordering::Relaxed);
                 }

@@ -1,7 +1,7 @@
 //! A client that writes exactly the bytes it is given.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 
 use super::{Message, PATIENCE};
 
@@ -15,7 +15,19 @@ pub struct Client {
 impl Client {
     /// Connects to `port` on loopback.
     pub fn connect(port: u16) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).expect("the gate accepts");
+        Self::over(TcpStream::connect(("127.0.0.1", port)).expect("the gate accepts"))
+    }
+
+    /// The same, from an address of loopback's.
+    pub fn connect_from(address: Ipv4Addr, port: u16) -> Self {
+        use socket2::{Domain, Socket, Type};
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
+        socket.bind(&SocketAddr::from((address, 0)).into()).expect("bind");
+        socket.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()).expect("the gate accepts");
+        Self::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("timeout");
         stream.set_nodelay(true).expect("nodelay");

@@ -37,8 +37,17 @@ pub fn folder() -> PathBuf {
 
 /// The command line of the binary, with a clean environment.
 pub fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-    command.env_clear().env("PROVIDER_KEY", SECRET).stdin(Stdio::null());
+    command_through(&[])
+}
+
+/// The same, started by `wrapper`: a program that becomes the one that is named after it.
+pub fn command_through(wrapper: &[&str]) -> Command {
+    let words = [wrapper, &[env!("CARGO_BIN_EXE_tollgate")]].concat();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).env_clear().env("PROVIDER_KEY", SECRET).stdin(Stdio::null());
+    if !wrapper.is_empty() {
+        command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    }
     command
 }
 
@@ -65,14 +74,18 @@ impl Gate {
 
     /// Starts in `folder`, which may hold further files.
     pub fn spawn(config: &str, arguments: &[&str], variables: &[(&str, &str)], folder: PathBuf) -> Self {
+        let mut command = command();
+        command.env("STATE_DIRECTORY", folder.join("state")).args(arguments).envs(variables.iter().copied());
+        Self::launch(config, command, folder)
+    }
+
+    /// Starts with `command`, whose last program is the binary and which knows nothing of `config` yet.
+    pub fn launch(config: &str, mut command: Command, folder: PathBuf) -> Self {
         let file = folder.join("config.yaml");
         fs::write(&file, config).expect("config");
-        let mut child = command()
+        let mut child = command
             .arg("--config")
             .arg(&file)
-            .env("STATE_DIRECTORY", folder.join("state"))
-            .args(arguments)
-            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
