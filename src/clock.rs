@@ -1,28 +1,30 @@
 //! Time as values.
 //!
 //! The law: who decides by time is told the time, so that windows, waits and ends are tested without waiting. The one reading
-//! that goes on only forward is for windows; the other, of the calendar, is for what a person has written down.
+//! that goes on only forward is for windows, and is the same for every process of the machine, so that one can hand its windows to
+//! the next; the other, of the calendar, is for what a person has written down.
 
-use std::sync::LazyLock;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::time::{ClockId, clock_gettime};
 
 /// A moment, by both clocks, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moment {
-    /// Since the process first asked; it never goes back.
+    /// Since the machine started (CLOCK_MONOTONIC); it never goes back.
     pub steady: u64,
     /// Since 1970, UTC.
     pub calendar: u64,
 }
 
-static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
-
 impl Moment {
     /// Now.
     pub fn now() -> Self {
-        let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        // The clock is there on every Linux; were it not, nothing would ever be forgotten, and no limit opened.
+        let steady = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
         Self {
-            steady: millis(EPOCH.elapsed()),
+            steady: millis(steady),
             calendar: millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
         }
     }

@@ -10,7 +10,7 @@ mod failures;
 mod window;
 
 pub use connections::{Connections, Full, Seat};
-pub use counter::{Claim, Counter, Counters, Exceeded, Held, Holder, Kind, Local};
+pub use counter::{Claim, Counter, Counters, Exceeded, Held, Holder, Kind, Local, State};
 pub use failures::Failures;
 pub use window::{NoPlace, Standing, Window};
 

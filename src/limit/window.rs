@@ -61,12 +61,16 @@ impl Window {
 
     /// Counts one that passes at `now`.
     pub fn count(&mut self, now: u64) {
+        self.add(now, 1);
+    }
+
+    fn add(&mut self, now: u64, many: u32) {
         self.advance(now);
         let counts = self.counts.get_or_insert_with(|| Box::new([0; SECONDS]));
         if let Some(count) = counts.get_mut(index(self.second)) {
-            *count = count.saturating_add(1);
+            *count = count.saturating_add(many);
             self.newest = self.second;
-            self.sum = self.sum.saturating_add(1);
+            self.sum = self.sum.saturating_add(many);
         }
     }
 
@@ -87,10 +91,7 @@ impl Window {
     pub fn with(counted: &[(u64, u32)]) -> Self {
         let mut window = Self::default();
         for (second, count) in counted {
-            window.advance(second * 1000);
-            for _ in 0..*count {
-                window.count(second * 1000);
-            }
+            window.add(second * 1000, *count);
         }
         window
     }

@@ -102,15 +102,14 @@ impl Keeper {
 impl Kept {
     /// Puts into the book what others have written.
     fn catch_up(&mut self) -> Result<(), Fault> {
-        let (version, changes) = self.store.since(self.version)?;
-        // Another file under the same name: then what is known stays.
+        let book = &self.book;
+        // One by one: a store of very many keys never stands in memory twice.
+        let version = self.store.since(self.version, &mut |change| apply(book, change))?;
+        // Another file under the same name: nothing in it is newer, and what is known stays.
         if version < self.version {
             return Err(Fault::Replaced);
         }
-        if version > self.version {
-            self.version = version;
-            changes.into_iter().for_each(|change| apply(&self.book, change));
-        }
+        self.version = version;
         Ok(())
     }
 

@@ -44,8 +44,8 @@ pub struct Audit {
 
 /// A store. Another kind of database is another implementation, and nothing else.
 pub trait KeyStore: Send {
-    /// What has changed since `version`, and the version that is; since 0: everything.
-    fn since(&mut self, version: u64) -> Result<(u64, Vec<Change>), Fault>;
+    /// Tells `each` what has changed since `version`; since 0: everything. The version that is.
+    fn since(&mut self, version: u64, each: &mut dyn FnMut(Change)) -> Result<u64, Fault>;
     /// Writes `changes` as one, durably, unless somebody has written since `version`. The new version.
     fn write(&mut self, version: u64, changes: &[Change], audit: &Audit) -> Result<u64, Fault>;
 }

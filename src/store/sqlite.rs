@@ -121,17 +121,16 @@ impl Sqlite {
 }
 
 impl KeyStore for Sqlite {
-    fn since(&mut self, version: u64) -> Result<(u64, Vec<Change>), Fault> {
+    fn since(&mut self, version: u64, each: &mut dyn FnMut(Change)) -> Result<u64, Fault> {
         self.with(|connection| {
             // One transaction, so that both tables and the version are of one moment.
             let transaction = connection.transaction().map_err(fault)?;
             let now = current(&transaction)?;
-            if now == version {
-                return Ok((now, Vec::new()));
+            if now != version {
+                teams_since(&transaction, version, each)?;
+                keys_since(&transaction, version, each)?;
             }
-            let mut changes = teams_since(&transaction, version)?;
-            changes.extend(keys_since(&transaction, version)?);
-            Ok((now, changes))
+            Ok(now)
         })
     }
 
@@ -176,18 +175,20 @@ fn write_one(
     Ok(())
 }
 
-fn keys_since(transaction: &Transaction<'_>, version: u64) -> Result<Vec<Change>, Fault> {
-    rows(transaction, "SELECT id, record FROM keys WHERE version > ?1", version, |id, text| match text {
+fn keys_since(transaction: &Transaction<'_>, version: u64, each: &mut dyn FnMut(Change)) -> Result<(), Fault> {
+    let read = |id: &str, text: Option<&str>| match text {
         Some(text) => record::key(id, text).map(|key| Change::Key(Box::new(key))),
         None => crate::auth::KeyId::parse(id).map(Change::NoKey),
-    })
+    };
+    rows(transaction, "SELECT id, record FROM keys WHERE version > ?1", version, read, each)
 }
 
-fn teams_since(transaction: &Transaction<'_>, version: u64) -> Result<Vec<Change>, Fault> {
-    rows(transaction, "SELECT id, record FROM teams WHERE version > ?1", version, |id, text| match text {
+fn teams_since(transaction: &Transaction<'_>, version: u64, each: &mut dyn FnMut(Change)) -> Result<(), Fault> {
+    let read = |id: &str, text: Option<&str>| match text {
         Some(text) => record::team(id, text).map(|team| Change::Team(Box::new(team))),
         None => Some(Change::NoTeam(id.to_owned())),
-    })
+    };
+    rows(transaction, "SELECT id, record FROM teams WHERE version > ?1", version, read, each)
 }
 
 fn rows(
@@ -195,16 +196,16 @@ fn rows(
     statement: &str,
     version: u64,
     read: impl Fn(&str, Option<&str>) -> Option<Change>,
-) -> Result<Vec<Change>, Fault> {
+    each: &mut dyn FnMut(Change),
+) -> Result<(), Fault> {
     let mut statement = transaction.prepare(statement).map_err(fault)?;
     let mut rows = statement.query([signed(version)]).map_err(fault)?;
-    let mut out = Vec::new();
     while let Some(row) = rows.next().map_err(fault)? {
         let (id, text): (String, Option<String>) =
             row.get(0).and_then(|id| Ok((id, row.get(1)?))).map_err(|_| Fault::Corrupt)?;
-        out.push(read(&id, text.as_deref()).ok_or(Fault::Corrupt)?);
+        each(read(&id, text.as_deref()).ok_or(Fault::Corrupt)?);
     }
-    Ok(out)
+    Ok(())
 }
 
 /// Opens the file, and says why it can only be read, if it can.
