@@ -11,6 +11,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use support::access::AccessLines;
 use support::machine::{machine, setting};
 use support::process::Scratch;
 use support::sample::measure;
@@ -76,6 +77,7 @@ fn round(programs: &Programs, keys: usize) -> Result<Found, String> {
     let mut tollgate = Server::start(Kind::Tollgate, &needs, programs, &scratch, origin.port)?;
     let started = tollgate.process.age();
     let resident = tollgate.process.memory()? * 1024;
+    let mut lines = AccessLines::new(&scratch);
     let mut ratios = Vec::new();
     let mut ours = Vec::new();
     for number in 0..=pairs {
@@ -83,7 +85,11 @@ fn round(programs: &Programs, keys: usize) -> Result<Found, String> {
         for turn in 0..2 {
             let index = (turn + number) % 2;
             let server = if index == 0 { &mut bare } else { &mut tollgate };
-            cost[index] = measure(server, |server| wrk.load(&server.plain(), seconds))?.cpu.total();
+            let sample = measure(server, |server| wrk.load(&server.plain(), seconds))?;
+            cost[index] = sample.cpu.total();
+            if index == 1 {
+                lines.collect(sample.requests)?;
+            }
         }
         // The first is the warm-up.
         if number > 0 {

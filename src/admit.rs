@@ -39,6 +39,8 @@ pub struct Head<'a> {
     pub version: Version,
     /// Who sends it.
     pub client: Option<IpAddr>,
+    /// Whether it came to the admin listener, where no route is served.
+    pub inside: bool,
     /// When it came.
     pub now: Moment,
 }
@@ -54,6 +56,8 @@ pub enum Step {
     Ask(Question),
     /// Tollgate answers it itself.
     Own(Probe),
+    /// It asks for what is counted.
+    Metrics,
     /// It is a call of the key API.
     Manage(Box<Managed>),
 }
@@ -82,6 +86,15 @@ pub struct Refusal {
     pub dialect: Dialect,
     /// The route that refused, where one was found.
     pub route: Option<Arc<Route>>,
+    /// Who was refused, where that is known.
+    pub principal: Option<Principal>,
+}
+
+/// What is known of a request when it is refused.
+#[derive(Default)]
+struct Seen {
+    route: Option<Arc<Route>>,
+    principal: Option<Principal>,
 }
 
 /// The right to be served.
@@ -106,14 +119,17 @@ pub struct Admission {
 
 /// Decides over one request.
 pub fn step(snapshot: &Snapshot, head: Head<'_>) -> Step {
-    let mut found_route = None;
-    match admit(snapshot, head, &mut found_route) {
+    let mut seen = Seen::default();
+    match admit(snapshot, head, &mut seen) {
         Ok(step) => step,
-        Err(rejection) => Step::Reject(Refusal { rejection, dialect: dialect(head), route: found_route }),
+        Err(rejection) => {
+            let Seen { route, principal } = seen;
+            Step::Reject(Refusal { rejection, dialect: dialect(head), route, principal })
+        }
     }
 }
 
-fn admit(snapshot: &Snapshot, head: Head<'_>, route: &mut Option<Arc<Route>>) -> Result<Step, Rejection> {
+fn admit(snapshot: &Snapshot, head: Head<'_>, seen: &mut Seen) -> Result<Step, Rejection> {
     let (raw, query) = split_target(head.target);
     refuse_method(snapshot, head.method)?;
     refuse_misreadable(head)?;
@@ -124,8 +140,12 @@ fn admit(snapshot: &Snapshot, head: Head<'_>, route: &mut Option<Arc<Route>>) ->
     if is_reserved(path) {
         return own(snapshot, path, &whole, head, query);
     }
+    if head.inside {
+        let (method, path) = (head.method.to_string(), shown(snapshot, &whole));
+        return Err(Rejection::NoRoute { method, path, nearest: None });
+    }
     let found = find(snapshot, path, &whole, head.method)?;
-    *route = Some(Arc::clone(found.value));
+    seen.route = Some(Arc::clone(found.value));
     // A reserved path may hold a key, as LiteLLM's own calls do; a path that is sent on may not.
     if snapshot.keyring.occurs_in(raw) {
         return Err(Rejection::KeyInPath);
@@ -165,10 +185,11 @@ fn admit(snapshot: &Snapshot, head: Head<'_>, route: &mut Option<Arc<Route>>) ->
             let matched = path.canonical();
             let model = model(&found, path, head.headers);
             let asked = Wanted { route: found.value, path: &matched, model: model.as_deref() };
-            quota::take_for(snapshot, key, asked, head.now.steady)?
+            quota::take_for(snapshot, key, asked, head.now.steady)
         }
-        _ => quota::take(snapshot, found.value, head.now.steady)?,
-    };
+        _ => quota::take(snapshot, found.value, head.now.steady),
+    }
+    .inspect_err(|_| seen.principal.clone_from(&admission.principal))?;
     Ok(Step::Admit(Box::new(admission)))
 }
 
@@ -203,6 +224,13 @@ fn own(
 ) -> Result<Step, Rejection> {
     if let Some(call) = Call::asked_by(path) {
         return manage(snapshot, call, path, head, query);
+    }
+    if path.len() == 1 && path.canon(0) == b"metrics" && (head.inside || snapshot.metrics_on_main) {
+        allow_methods(head.method, &health::METHODS)?;
+        if !head.inside && snapshot.metrics_need_key {
+            authenticate(snapshot, &snapshot.places, false, head, path, query)?;
+        }
+        return Ok(Step::Metrics);
     }
     let Some(probe) = Probe::asked_by(path) else {
         return Err(match advice(path) {

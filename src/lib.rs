@@ -29,6 +29,7 @@ pub mod snapshot;
 pub mod downstream;
 pub mod logger;
 pub mod memory;
+pub mod metrics;
 pub mod reload;
 pub mod resolve;
 pub mod store;

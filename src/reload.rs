@@ -81,6 +81,8 @@ pub struct Reloader {
     source: Source,
     tune: Tune,
     config: Config,
+    /// Counts what has come of it.
+    count: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 impl Asked {
@@ -108,7 +110,14 @@ impl Reloader {
     /// One for what `in_force` holds, which was compiled from `config`.
     pub fn new(asked: Asked, config: Config, in_force: Arc<ArcSwap<Snapshot>>, source: Source, tune: Tune) -> Self {
         let Asked { asked, reloads } = asked;
-        Self { asked, generation: reloads.generation, in_force, source, tune, config }
+        let count = Box::new(|_: &str| {});
+        Self { asked, generation: reloads.generation, in_force, source, tune, config, count }
+    }
+
+    /// The same, with its outcomes counted.
+    pub fn counting(mut self, count: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.count = Box::new(count);
+        self
     }
 
     /// Works until nobody can ask any more.
@@ -122,6 +131,7 @@ impl Reloader {
             let Ok((reloader, outcome)) = made.await else { return };
             self = reloader;
             outcome.log();
+            (self.count)(if outcome.is_applied() { "applied" } else { "refused" });
             let _ = answer.send(outcome);
         }
     }
@@ -137,7 +147,8 @@ impl Reloader {
         self.in_force.store(Arc::new(snapshot));
         (self.tune)(&candidate.config, taken);
         // What needs a restart is as it was: the next reload says so again.
-        let Config { listen, store, network, .. } = std::mem::replace(&mut self.config, candidate.config);
+        let Config { listen, admin, store, network, .. } = std::mem::replace(&mut self.config, candidate.config);
+        self.config.admin = admin;
         (self.config.listen, self.config.store, self.config.network.ca_pem) = (listen, store, network.ca_pem);
         let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
         Outcome::Applied { generation, diff, warnings: candidate.warnings }

@@ -30,9 +30,10 @@ use tuned::Tuned;
 
 use crate::admin::Admin;
 use crate::config::listen::Listen;
-use crate::config::{Config, LogFormat};
+use crate::config::{self, Config, LogFormat};
 use crate::edge::{self, Certificate, Edge};
-use crate::proxy::{EdgeProxy, Format, Load};
+use crate::metrics::Metrics;
+use crate::proxy::{EdgeProxy, Format, Load, Shared};
 use crate::reload::{self, Reloader, Reloads};
 use crate::snapshot::Snapshot;
 use crate::trust::Trust;
@@ -90,6 +91,8 @@ pub struct Setup {
 pub struct Bound {
     listen: Listen,
     listener: TcpListener,
+    /// Whether it is the admin listener.
+    inside: bool,
 }
 
 impl Bound {
@@ -97,23 +100,50 @@ impl Bound {
     pub fn listen(&self) -> &Listen {
         &self.listen
     }
+
+    /// Whether it is the admin listener.
+    pub fn is_inside(&self) -> bool {
+        self.inside
+    }
 }
 
 /// Binds every address, or says which one is taken. Port 0 is one port that the system picks for all of them: what it
 /// picks for the first may be taken for the second, and then another is tried.
-pub fn bind(listen: &[Listen]) -> Result<Vec<Bound>, String> {
+pub fn bind(config: &Config) -> Result<Vec<Bound>, String> {
+    let mut bound = bind_outside(&config.listen)?;
+    match &config.admin {
+        Some(given) => bound.extend(bind_all(given, true).map_err(|(_, text)| text)?),
+        // Nobody asked for it: where it cannot be had, requests are served all the same.
+        None => match bind_all(&beside(&config.listen), true) {
+            Ok(beside) => bound.extend(beside),
+            Err((_, text)) => {
+                log::warn!("{text}: /metrics is not served; name another address with tollgate.admin_listen")
+            }
+        },
+    }
+    Ok(bound)
+}
+
+/// The next port after the first, on loopback; where the system picks that, it picks this too.
+fn beside(listen: &[Listen]) -> Vec<Listen> {
+    let first = listen.first().map_or(0, |listen| listen.address.port());
+    let port = if first == 0 { Some(0) } else { first.checked_add(1) };
+    port.map(|port| config::listen::loopback(port).into_iter().take(1).collect()).unwrap_or_default()
+}
+
+fn bind_outside(listen: &[Listen]) -> Result<Vec<Bound>, String> {
     let picked = listen.iter().any(|listen| listen.address.port() == 0);
     let mut tries = if picked { TRIES } else { 1 };
     loop {
         tries -= 1;
-        match bind_all(listen) {
+        match bind_all(listen, false) {
             Err((io::ErrorKind::AddrInUse, _)) if tries > 0 => {}
             other => return other.map_err(|(_, text)| text),
         }
     }
 }
 
-fn bind_all(listen: &[Listen]) -> Result<Vec<Bound>, (io::ErrorKind, String)> {
+fn bind_all(listen: &[Listen], inside: bool) -> Result<Vec<Bound>, (io::ErrorKind, String)> {
     let mut bound: Vec<Bound> = Vec::new();
     for wanted in listen {
         let mut address = wanted.address;
@@ -122,7 +152,8 @@ fn bind_all(listen: &[Listen]) -> Result<Vec<Bound>, (io::ErrorKind, String)> {
         }
         match TcpListener::bind(address).and_then(|listener| {
             listener.set_nonblocking(true)?;
-            Ok(Bound { listen: Listen { address: listener.local_addr()?, ..wanted.clone() }, listener })
+            let listen = Listen { address: listener.local_addr()?, ..wanted.clone() };
+            Ok(Bound { listen, listener, inside })
         }) {
             Ok(listener) => bound.push(listener),
             Err(error) if wanted.optional && error.kind() != io::ErrorKind::AddrInUse => {
@@ -214,21 +245,31 @@ async fn run(bound: Vec<Bound>, setup: Setup, workers: usize, signals: &mut Sign
     let tuned = Tuned::new(&config, options);
     let load = Arc::clone(&tuned.load);
     let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
-    let proxy = EdgeProxy::new(
-        Arc::clone(&snapshot),
-        Arc::clone(&tuned.resolver),
-        Arc::clone(&admin),
-        Arc::clone(&load),
-        Arc::clone(&tuned.manner),
-    );
-    let hosted = edge::hosted(http_proxy(&Arc::new(conf), proxy.clone()), &tuned.rules.load());
+    let metrics = Arc::new(Metrics::new()?);
+    let proxy = EdgeProxy::new(Shared {
+        snapshot: Arc::clone(&snapshot),
+        resolver: Arc::clone(&tuned.resolver),
+        admin: Arc::clone(&admin),
+        load: Arc::clone(&load),
+        manner: Arc::clone(&tuned.manner),
+        metrics: Arc::clone(&metrics),
+        connections: Arc::clone(&tuned.rules.load().connections),
+    });
+    let conf = Arc::new(conf);
+    let hosted = |proxy: &EdgeProxy| edge::hosted(http_proxy(&conf, proxy.clone()), &tuned.rules.load());
+    let (outside, within) = (hosted(&proxy), proxy.inside());
+    let inside = bound.iter().any(|bound| bound.inside).then(|| hosted(&within));
     let (stop, stopped) = watch::channel(false);
     let mut accepting = JoinSet::new();
     let mut certificates = Vec::new();
-    for Bound { listen, listener } in bound {
+    for Bound { listen, listener, inside: is_inside } in bound {
         let certificate = certificate(&listen)?;
         certificates.extend(certificate.clone());
-        let edge = Edge::new(Arc::clone(&hosted), proxy.clone(), Arc::clone(&tuned.rules))
+        let (app, desk) = match &inside {
+            Some(inside) if is_inside => (inside, &within),
+            _ => (&outside, &proxy),
+        };
+        let edge = Edge::new(Arc::clone(app), desk.clone(), Arc::clone(&tuned.rules))
             .with_certificate(certificate)
             .announced_by(listen.announced.then(|| Arc::clone(&snapshot)));
         accepting.spawn(accept(edge, listen.address, listener, stopped.clone()));
@@ -240,7 +281,8 @@ async fn run(bound: Vec<Bound>, setup: Setup, workers: usize, signals: &mut Sign
         tuned.follow(config);
         admin.follow(config.master_key.clone(), taken);
     });
-    tokio::spawn(Reloader::new(asked, config, snapshot, source, tune).run());
+    let reloader = Reloader::new(asked, config, snapshot, source, tune);
+    tokio::spawn(reloader.counting(move |outcome| metrics.reloaded(outcome)).run());
     signals.stop(&reloads).await;
     log::info!("stopping: {} requests are being served", load.in_flight());
     let _ = stop.send(true);
@@ -306,9 +348,12 @@ pub fn announce(bound: &[Bound], config: &Config) -> String {
         let below = if endpoint.include_subpath { "/*" } else { "" };
         out += &format!("  {mark}  {}{below}\n", endpoint.name());
     }
-    for Bound { listen, .. } in bound {
+    for Bound { listen, inside, .. } in bound {
         let scheme = if listen.tls.is_some() { "https" } else { "http" };
-        out += &format!("listening on {scheme}://{}\n", listen.address);
+        match inside {
+            false => out += &format!("listening on {scheme}://{}\n", listen.address),
+            true => out += &format!("metrics on {scheme}://{}/metrics\n", listen.address),
+        }
     }
     out
 }

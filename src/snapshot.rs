@@ -47,6 +47,10 @@ pub struct Snapshot {
     pub quota: Option<Claim>,
     /// What is counted for routes that have limits, by what they serve.
     counters: FxHashMap<String, Arc<Counter>>,
+    /// Whether `/metrics` is served beside the routes.
+    pub metrics_on_main: bool,
+    /// Whether it then asks for a key.
+    pub metrics_need_key: bool,
     /// Whether a virtual key must be granted each pass-through route by name, as in LiteLLM.
     pub grants_required: bool,
     /// Whose word on a client's address is taken.
@@ -232,6 +236,8 @@ pub fn draft(config: &Config, book: &Arc<Book>, before: Option<&Snapshot>, repor
         places,
         keyring: Keyring::new(config.master_key.clone()).with_book(Arc::clone(book)),
         quota: quota(Holder::Proxy, limits.requests, None, &counted.unwrap_or_default()),
+        metrics_on_main: config.metrics_on_main,
+        metrics_need_key: config.metrics_need_key,
         grants_required: config.grants_required,
         request_bytes: limits.request_bytes,
         failures: match before {

@@ -259,6 +259,9 @@ impl Serving {
         let port = started.split("listening on http://127.0.0.1:").nth(1).and_then(|rest| rest.lines().next());
         let port: u16 = port.and_then(|port| port.parse().ok()).expect("a port");
         let started = started.replace(&format!(":{port}"), ":PORT");
+        let beside = started.split("metrics on http://127.0.0.1:").nth(1).and_then(|rest| rest.split('/').next());
+        let beside = beside.expect("an admin listener").to_owned();
+        let started = started.replace(&format!(":{beside}/metrics"), ":ADMIN_PORT/metrics");
         Self { child, started, port }
     }
 

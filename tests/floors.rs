@@ -27,6 +27,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("downstream", 40),
     ("logger", 40),
     ("memory", 40),
+    ("metrics", 40),
     ("reload", 40),
     ("resolve", 40),
     ("store", 40),
@@ -43,6 +44,7 @@ const FLOORS: &[(&str, u8)] = &[
 const DOORS: &[(&str, &[&str])] = &[
     ("serde_yaml", &["config/raw.rs"]),
     ("saphyr_parser", &["config/raw.rs"]),
+    ("prometheus", &["metrics/mod.rs", "metrics/series.rs", "metrics/text.rs"]),
     ("pingora_limits", &["limit/mod.rs", "limit/failures.rs"]),
     ("hickory_resolver", &["resolve.rs"]),
     ("rustls", &["edge/tls.rs", "trust.rs", "upstream/tls.rs"]),

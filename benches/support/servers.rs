@@ -191,9 +191,8 @@ fn tollgate(needs: &Needs, programs: &Programs, scratch: &Scratch, upstream: u16
     let port = free_port()?;
     let secure = needs.certificate.as_ref().map(|_| free_port()).transpose()?;
     let mut own = String::new();
-    if needs.connections.is_some() || secure.is_some() {
-        own += "tollgate:\n";
-    }
+    // Where the port beside would be another server's.
+    own += "tollgate:\n  admin_listen: 127.0.0.1:0\n";
     if let Some(clients) = needs.connections {
         // One more for who asks whether it is ready.
         own += &format!("  limits: {{connections: {}}}\n", clients + 1);

@@ -53,6 +53,11 @@ impl Admin {
         Self { book, store, master: Mutex::new(master), reloads }
     }
 
+    /// How many configs have been in force.
+    pub fn generation(&self) -> u64 {
+        self.reloads.generation()
+    }
+
     /// Another config is in force. `taken`: a key was taken out of it, which the store may have too.
     pub fn follow(&self, master: Option<Secret>, taken: bool) {
         *self.master.lock() = master;

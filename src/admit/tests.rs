@@ -44,6 +44,7 @@ fn ask(snapshot: &Snapshot, method: &str, target: &str, headers: &[(&'static str
         headers: &map,
         version: Version::HTTP_11,
         client: None,
+        inside: false,
         now: Moment::default(),
     };
     match step(snapshot, head) {
@@ -59,6 +60,7 @@ fn ask(snapshot: &Snapshot, method: &str, target: &str, headers: &[(&'static str
         Step::Reject(refusal) => Err(refusal.rejection),
         Step::Ask(question) => match question {},
         Step::Own(probe) => Ok(format!("{probe:?}")),
+        Step::Metrics => Ok("metrics".into()),
         Step::Manage(managed) => Ok(managed.asked.call.name().into()),
     }
 }
@@ -139,6 +141,7 @@ fn loops_upgrades_and_large_bodies_are_refused() {
         headers: &headers,
         version: Version::HTTP_11,
         client: None,
+        inside: false,
         now: Moment::default(),
     };
     let Step::Admit(held) = step(&snapshot, head) else { panic!("admitted") };

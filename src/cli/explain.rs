@@ -97,6 +97,7 @@ impl Asked {
             headers: &self.headers,
             version: Version::HTTP_11,
             client: None,
+            inside: false,
             now: Moment::now(),
         }
     }
@@ -132,6 +133,12 @@ fn explained(asked: &Asked, snapshot: &Snapshot) -> (Page, bool) {
             page.row("answer", &format!("{status} {body}"));
             page.row("route", "none: Tollgate answers this path itself");
             page.row("caller", if probe == Probe::Models { "who has a key" } else { "anybody" });
+            (page, true)
+        }
+        Step::Metrics => {
+            page.row("answer", "200, what is counted");
+            page.row("route", "none: Tollgate answers this path itself");
+            page.row("caller", "anybody");
             (page, true)
         }
         Step::Manage(managed) => {

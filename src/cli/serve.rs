@@ -39,7 +39,7 @@ fn start(environ: &Process, settings: &Settings, path: &Path, begun: Instant) ->
     let Some(Ready { config, snapshot, state }) = ready else {
         return Err(format!("{}: not started, {}\n", path.display(), count(report.problems.len(), "error")));
     };
-    let bound = server::bind(&config.listen)
+    let bound = server::bind(&config)
         .map_err(|error| format!("error: {error}; stop what listens there, or choose another with --port\n"))?;
     let described = state.described.clone();
     let (reloads, asked) = reload::channel();

@@ -24,7 +24,11 @@ pub(super) fn after(bound: &[Bound], config: &Config, store: &str) -> String {
 
 /// The listener that is the easiest to reach from here: plain, and not behind a proxy.
 fn easiest(bound: &[Bound]) -> Option<&Listen> {
-    bound.iter().map(Bound::listen).min_by_key(|listen| (listen.announced, listen.tls.is_some()))
+    bound
+        .iter()
+        .filter(|bound| !bound.is_inside())
+        .map(Bound::listen)
+        .min_by_key(|listen| (listen.announced, listen.tls.is_some()))
 }
 
 /// The address by which this machine reaches a listener.

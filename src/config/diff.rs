@@ -66,11 +66,14 @@ impl Diff {
             ("tollgate.timeouts", times(old) == times(new)),
             ("tollgate.trusted_proxies", edge.trusted_proxies == other.trusted_proxies),
             ("tollgate.forwarded_headers", edge.forwarded_headers == other.forwarded_headers),
+            ("tollgate.metrics_on_main", old.metrics_on_main == new.metrics_on_main),
+            ("litellm_settings.require_auth_for_metrics_endpoint", old.metrics_need_key == new.metrics_need_key),
             ("tollgate.resolve", network.resolve == further.resolve),
             ("tollgate.dns", network.dns_servers == further.dns_servers),
         ];
         let restart = [
             ("tollgate.listen", old.listen == new.listen),
+            ("tollgate.admin_listen", old.admin == new.admin),
             ("tollgate.store", old.store == new.store),
             ("tollgate.ca_file", network.ca_pem == further.ca_pem),
         ];

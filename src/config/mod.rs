@@ -51,6 +51,12 @@ pub struct Config {
     pub site: Site,
     /// Where to listen.
     pub listen: Vec<listen::Listen>,
+    /// Where what is counted can be read; none: beside the first of `listen`, if that is free.
+    pub admin: Option<Vec<listen::Listen>>,
+    /// Whether it can be read beside the routes, too.
+    pub metrics_on_main: bool,
+    /// Whether it then asks for a key.
+    pub metrics_need_key: bool,
     /// The path below which the proxy stands, as something before it says.
     pub root_path: Option<(String, Site)>,
     /// How access lines are written.

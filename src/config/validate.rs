@@ -78,7 +78,7 @@ pub fn config(
     let environ = overlay(&top, path, environ, report);
     let own = top.section("tollgate", &TOLLGATE, &accepted, report);
     let general = top.section("general_settings", &GENERAL, &accepted, report);
-    let _ = top.section("litellm_settings", &LITELLM, &accepted, report);
+    let library = top.section("litellm_settings", &LITELLM, &accepted, report);
     let _ = top.section("router_settings", &ROUTER, &accepted, report);
     check_accepted(own.as_ref(), report);
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -117,6 +117,11 @@ pub fn config(
     guard_open_routes(&endpoints, &listen, openable, report);
     Some(Config {
         site: top.site().clone(),
+        admin: own.as_ref().and_then(|own| listen::admin(own, report)),
+        metrics_need_key: library
+            .and_then(|library| library.boolean("require_auth_for_metrics_endpoint", report))
+            .unwrap_or(false),
+        metrics_on_main: flag("metrics_on_main", report).unwrap_or(false),
         root_path: overrides.root_path.clone().map(|path| (path, Site::variable("SERVER_ROOT_PATH"))),
         log_format: log_format(own.as_ref(), report),
         key_header: general.as_ref().and_then(|general| general.text("litellm_key_header_name", report)),

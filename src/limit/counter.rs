@@ -214,6 +214,11 @@ impl Counter {
         self.0.lock().running
     }
 
+    /// How many more may pass at `now` when `most` may in a minute.
+    pub fn remaining(&self, most: u32, now: u64) -> u32 {
+        self.0.lock().window.standing(most, now).remaining
+    }
+
     /// What is counted, to be handed to another process.
     pub fn state(&self, now: u64) -> State {
         let mut counted = self.0.lock();

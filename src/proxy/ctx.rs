@@ -3,12 +3,15 @@
 //! The law: the snapshot is taken once, when the request begins; what belongs to one attempt is made anew for the next.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::access_log;
 use super::record::RequestRecord;
 use super::{Manner, Served};
 use crate::admit::{Admission, Refusal};
+use crate::auth::Principal;
 use crate::downstream::Vitals;
+use crate::metrics::Ended;
 use crate::rejection::{Dialect, Rejection};
 use crate::resolve::Addresses;
 use crate::snapshot::{Lead, Member, Snapshot};
@@ -87,6 +90,7 @@ impl RequestCtx {
     pub(super) fn refused(&mut self, refusal: &Refusal) {
         self.dialect = refusal.dialect;
         self.record.route.clone_from(&refusal.route);
+        self.record.principal.clone_from(&refusal.principal);
         self.rejection = Some(refusal.rejection.clone());
     }
 
@@ -94,6 +98,28 @@ impl RequestCtx {
     pub(super) fn release(&mut self) {
         if let Some(admission) = &mut self.admission {
             admission.release();
+        }
+    }
+
+    /// What is counted of it.
+    pub(super) fn ended(&self) -> Ended<'_> {
+        let record = &self.record;
+        let after = |time: Instant| time.saturating_duration_since(record.begun);
+        let key = record.principal.as_ref().and_then(Principal::key).map(|key| &key.record);
+        let blame = self.rejection.as_ref().map(|rejection| (rejection.blame().name(), rejection.reason()));
+        let (blame, reason) = blame.unwrap_or_default();
+        Ended {
+            route: record.route.as_ref().map_or("", |route| &route.name),
+            status: record.status,
+            blame,
+            reason,
+            key: key.map_or("", |key| key.shown()),
+            team: key.and_then(|key| key.team_id.as_deref()).unwrap_or_default(),
+            user: key.and_then(|key| key.user_id.as_deref()).unwrap_or_default(),
+            took: record.took(),
+            // Before it nothing has come from an upstream.
+            first_byte: record.first_byte.filter(|_| record.connected.is_some()).map(after),
+            overhead: record.asked.map(after),
         }
     }
 

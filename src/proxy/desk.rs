@@ -58,6 +58,7 @@ impl EdgeProxy {
     }
 
     fn note(&self, client: Option<SocketAddr>, rejection: &Rejection, status: u16) -> RequestCtx {
+        self.shared.metrics.refused(rejection.reason());
         let mut ctx = self.context();
         ctx.record.unread(client, status);
         ctx.rejection = Some(rejection.clone());

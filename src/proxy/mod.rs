@@ -3,7 +3,7 @@
 //! `ctx` is what a request carries along, `forward` writes the upstream's request and the client's answer, `peer` says whom
 //! to dial, `fault` turns Pingora's errors into rejections, `respond` is the one place that answers for Tollgate itself, and
 //! `desk` does so for what never became a request, `manage` takes calls of the key API; `load` is what the process carries; `record` is what is known of a request
-//! at its end, `access_log` its reader, and `detail` under --detailed_debug.
+//! at its end, `access_log` its reader, and `detail` under --detailed_debug; `gauges` is how the process stands.
 //! The law: no phase decides anything that a lower floor could decide.
 
 mod access_log;
@@ -12,6 +12,7 @@ mod desk;
 mod detail;
 mod fault;
 mod forward;
+mod gauges;
 mod load;
 mod manage;
 mod peer;
@@ -42,6 +43,8 @@ use crate::admin::Admin;
 use crate::admit::{self, Head, Step};
 use crate::clock::Moment;
 use crate::downstream::{Lease, Rate, Vitals};
+use crate::limit::Connections;
+use crate::metrics::Metrics;
 use crate::rejection::Rejection;
 use crate::resolve::Resolver;
 use crate::snapshot::Snapshot;
@@ -62,27 +65,43 @@ pub struct Manner {
     pub body: Rate,
 }
 
+/// What every request needs, shared with those who change it.
+#[derive(Clone)]
+pub struct Shared {
+    /// The config in force.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Names.
+    pub resolver: Arc<ArcSwap<Resolver>>,
+    /// The key API.
+    pub admin: Arc<Admin>,
+    /// What the process carries.
+    pub load: Arc<Load>,
+    /// How requests are treated.
+    pub manner: Arc<ArcSwap<Manner>>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The connections that are held.
+    pub connections: Arc<Connections>,
+}
+
 /// The proxy. Clones are the same one.
 #[derive(Clone)]
 pub struct EdgeProxy {
-    snapshot: Arc<ArcSwap<Snapshot>>,
-    resolver: Arc<ArcSwap<Resolver>>,
-    admin: Arc<Admin>,
-    load: Arc<Load>,
+    shared: Shared,
     tally: Tally,
-    manner: Arc<ArcSwap<Manner>>,
+    /// Whether it stands behind the admin listener.
+    inside: bool,
 }
 
 impl EdgeProxy {
-    /// A proxy over `snapshot`.
-    pub fn new(
-        snapshot: Arc<ArcSwap<Snapshot>>,
-        resolver: Arc<ArcSwap<Resolver>>,
-        admin: Arc<Admin>,
-        load: Arc<Load>,
-        manner: Arc<ArcSwap<Manner>>,
-    ) -> Self {
-        Self { snapshot, resolver, admin, load, tally: Tally::default(), manner }
+    /// A proxy.
+    pub fn new(shared: Shared) -> Self {
+        Self { shared, tally: Tally::default(), inside: false }
+    }
+
+    /// The same behind the admin listener, where no route is served.
+    pub fn inside(&self) -> Self {
+        Self { inside: true, ..self.clone() }
     }
 
     /// How often what was refused.
@@ -91,7 +110,7 @@ impl EdgeProxy {
     }
 
     fn context(&self) -> RequestCtx {
-        RequestCtx::new(self.snapshot.load_full(), self.load.begin(), **self.manner.load())
+        RequestCtx::new(self.shared.snapshot.load_full(), self.shared.load.begin(), **self.shared.manner.load())
     }
 }
 
@@ -144,10 +163,11 @@ impl ProxyHttp for EdgeProxy {
             headers: &header.headers,
             version: header.version,
             client: ctx.record.client.map(|client| client.ip()),
+            inside: self.inside,
             now: Moment::now(),
         };
         // Whoever asks how the process is must hear it above all when it is busy.
-        if self.load.is_over() && admit::probe(&ctx.snapshot, head.target).is_none() {
+        if self.shared.load.is_over() && admit::probe(&ctx.snapshot, head.target).is_none() {
             ctx.rejection = Some(Rejection::Overloaded);
             let answer = Answer::refusing(&Rejection::Overloaded, ctx);
             respond::early(session, ctx, answer).await?;
@@ -169,7 +189,12 @@ impl ProxyHttp for EdgeProxy {
             }
             Step::Ask(question) => match question {},
             Step::Manage(managed) => {
-                manage::answer(&self.admin, session, ctx, managed).await?;
+                manage::answer(&self.shared.admin, session, ctx, managed).await?;
+                Ok(true)
+            }
+            Step::Metrics => {
+                let answer = Answer::measured(self.shared.metrics.text(&self.gauges()));
+                respond::early(session, ctx, answer).await?;
                 Ok(true)
             }
             Step::Own(probe) => {
@@ -181,8 +206,9 @@ impl ProxyHttp for EdgeProxy {
     }
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
+        ctx.record.asked.get_or_insert_with(Instant::now);
         ctx.attempt = Attempt { body_done: session.is_body_empty(), ..Attempt::default() };
-        peer::pick(&self.resolver.load_full(), ctx).await
+        peer::pick(&self.shared.resolver.load_full(), ctx).await
     }
 
     async fn connected_to_upstream(
@@ -315,6 +341,7 @@ impl ProxyHttp for EdgeProxy {
         if let Some(rejection) = &ctx.rejection {
             self.tally.count(rejection);
         }
+        self.shared.metrics.ended(&ctx.ended());
         match ctx.admission {
             Some(_) => access_log::write(ctx, ""),
             None => {

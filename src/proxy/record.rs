@@ -36,6 +36,8 @@ pub(super) struct RequestRecord {
     pub(super) principal: Option<Principal>,
     /// The status the client was sent; 0 before any.
     pub(super) status: u16,
+    /// When an upstream was first asked for a connection.
+    pub(super) asked: Option<Instant>,
     /// When the upstream's connection stood, and whether it was a pooled one.
     pub(super) connected: Option<(Instant, bool)>,
     pub(super) first_byte: Option<Instant>,
@@ -60,6 +62,7 @@ impl RequestRecord {
             route: None,
             principal: None,
             status: 0,
+            asked: None,
             connected: None,
             first_byte: None,
             ended: None,

@@ -18,6 +18,7 @@ use super::ctx::RequestCtx;
 use super::fault;
 use super::forward::CALL_ID;
 use crate::health::Probe;
+use crate::metrics::CONTENT_TYPE;
 use crate::rejection::Rejection;
 
 /// The largest body that is read to keep a connection.
@@ -52,6 +53,16 @@ impl Answer {
     pub(super) fn telling(probe: Probe, draining: bool) -> Self {
         let (status, body) = probe.answer(draining);
         Self { status, headers: Vec::new(), body: Bytes::from_static(body.as_bytes()), ends: false }
+    }
+
+    /// What Prometheus reads.
+    pub(super) fn measured(text: String) -> Self {
+        Self {
+            status: 200,
+            headers: vec![("Content-Type", CONTENT_TYPE.to_owned())],
+            body: Bytes::from(text),
+            ends: false,
+        }
     }
 
     /// The answer to a call of the key API. It may hold a key, so nobody keeps it.

@@ -19,6 +19,7 @@ mod keys;
 mod limits;
 mod listeners;
 mod litellm;
+mod metrics;
 mod names;
 mod probe;
 mod reload;

@@ -61,6 +61,7 @@ pub fn check(input: &[u8]) {
         headers: &fields,
         version: Version::HTTP_11,
         client: None,
+        inside: false,
         now: tollgate::clock::Moment::default(),
     };
     let admission = match admit::step(snapshot(), head) {
@@ -71,7 +72,7 @@ pub fn check(input: &[u8]) {
             return;
         }
         Step::Ask(question) => match question {},
-        Step::Own(_) | Step::Manage(_) => return,
+        Step::Own(_) | Step::Metrics | Step::Manage(_) => return,
     };
     assert!(admission.route.access == Access::Open || admission.principal.is_some(), "admitted without a key");
     let Lead::Group(group) = &admission.route.lead else { return };

@@ -1,7 +1,7 @@
 //! Keys of LiteLLM's library, its router and its models. Models are not served yet: what is here is read, and protective
 //! keys refuse the file.
 
-use super::{Shape, harmless, protective};
+use super::{Kind, Shape, harmless, honoured, protective};
 
 /// `litellm_settings`.
 pub const LITELLM: Shape = Shape {
@@ -36,7 +36,7 @@ pub const LITELLM: Shape = Shape {
         harmless("default_key_generate_params", "keys are not made by an API yet"),
         protective("max_budget", "budgets are not kept yet"),
         protective("budget_duration", "budgets are not kept yet"),
-        protective("require_auth_for_metrics_endpoint", "there is no metrics endpoint yet"),
+        honoured("require_auth_for_metrics_endpoint", Kind::Bool, "true: /metrics beside the routes asks for a key"),
         protective("max_end_user_budget_id", "budgets are not kept yet"),
         protective("upperbound_key_generate_params", "keys are not made by an API yet"),
         protective("guardrails", "guardrails are not run"),

@@ -8,6 +8,12 @@ pub const TOLLGATE: Shape = Shape {
     closed: true,
     fields: &[
         honoured("listen", Kind::List, "addresses to listen on; default 127.0.0.1:4000 and [::1]:4000"),
+        honoured(
+            "admin_listen",
+            Kind::Text,
+            "`address:port` where /metrics is served; default 127.0.0.1, at the next port after the first of `listen`; false: nowhere",
+        ),
+        honoured("metrics_on_main", Kind::Bool, "true: /metrics is served beside the routes too, without a key"),
         honoured("default_auth", Kind::Bool, "what an entry without `auth` means"),
         honoured("accept_unsupported", Kind::List, "protective keys that may be left undone"),
         honoured("allow_metadata", Kind::Bool, "true: any target may be a link-local metadata address"),

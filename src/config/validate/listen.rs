@@ -104,6 +104,14 @@ fn read_entry(node: &Node, site: &Site, folder: &Path, edge: &Edge, report: &mut
     out
 }
 
+/// `tollgate.admin_listen`; none: nobody said.
+pub(super) fn admin(own: &Section<'_>, report: &mut Report) -> Option<Vec<Listen>> {
+    if own.entry("admin_listen").is_some_and(|entry| matches!(entry.node.value, Value::Bool(false))) {
+        return Some(Vec::new());
+    }
+    own.text("admin_listen", report).map(|(text, site)| address(&text, &site, report))
+}
+
 fn address(text: &str, site: &Site, report: &mut Report) -> Vec<Listen> {
     listen::address(text).unwrap_or_else(|| {
         let what = format!("`{}` is not an address to listen on", shorten(text));

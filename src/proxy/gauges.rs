@@ -1,0 +1,70 @@
+//! What `/metrics` looks up for each answer: how the process stands at this moment.
+//!
+//! The law: nothing here grows with traffic; of keys the limits are told that are nearest to their end, a bounded number of them.
+
+use std::sync::Arc;
+
+use super::EdgeProxy;
+use crate::auth::Key;
+use crate::clock::Moment;
+use crate::memory;
+use crate::metrics::Gauge;
+
+/// Keys whose limits are told.
+const MOST_KEYS: usize = 200;
+
+const LEFT: &str = "litellm_remaining_api_key_requests";
+const LEFT_HELP: &str =
+    "Requests that a key may still make within the minute, for those that are nearest to their limit.";
+
+impl EdgeProxy {
+    pub(super) fn gauges(&self) -> Vec<Gauge> {
+        let snapshot = self.shared.snapshot.load();
+        let mut out = vec![
+            Gauge::new(
+                "tollgate_requests_in_flight",
+                "Requests that are being served.",
+                self.shared.load.in_flight() as f64,
+            ),
+            Gauge::new(
+                "tollgate_connections",
+                "Connections of clients that are held.",
+                self.shared.connections.count() as f64,
+            ),
+            Gauge::new(
+                "tollgate_config_generation",
+                "How many configs have been in force.",
+                self.shared.admin.generation() as f64,
+            ),
+        ];
+        if let Some(held) = memory::held() {
+            out.push(Gauge::new("process_resident_memory_bytes", "Memory that the process holds.", held as f64));
+        }
+        let Some(book) = snapshot.keyring.book() else { return out };
+        let keys = book.keys();
+        out.push(Gauge::new("tollgate_keys", "Virtual keys that are known.", keys.len() as f64));
+        out.extend(left(&keys, Moment::now().steady));
+        out
+    }
+}
+
+/// What is left of the limits that are nearest to their end.
+fn left(keys: &[Arc<Key>], now: u64) -> Vec<Gauge> {
+    let mut used: Vec<(u32, &Arc<Key>)> = keys
+        .iter()
+        .filter_map(|key| {
+            let most = key.record.quota.requests?;
+            let remaining = key.counter().remaining(most, now);
+            (remaining < most).then_some((remaining, key))
+        })
+        .collect();
+    used.sort_by_key(|(remaining, key)| (*remaining, key.record.id));
+    used.truncate(MOST_KEYS);
+    used.into_iter()
+        .map(|(remaining, key)| {
+            Gauge::new(LEFT, LEFT_HELP, f64::from(remaining))
+                .with("api_key_alias", key.record.shown())
+                .with("team", key.record.team_id.clone().unwrap_or_default())
+        })
+        .collect()
+}
