@@ -4,6 +4,8 @@
 //! moment a stop is asked for; no model is ever called, so that asking costs nothing. `/health` asks for a key, as in LiteLLM.
 //! It writes no answer: that is the shell's.
 
+use std::borrow::Cow;
+
 use crate::route::RequestPath;
 
 /// A question after the proxy's health.
@@ -15,6 +17,19 @@ pub enum Probe {
     Models,
     /// May requests be sent here?
     Ready,
+    /// What is left to do before the process can end?
+    Left,
+}
+
+/// How the process stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Standing {
+    /// Whether a stop has been asked for.
+    pub draining: bool,
+    /// Requests that are being served, this one among them.
+    pub requests: usize,
+    /// Connections that are held.
+    pub connections: usize,
 }
 
 /// The methods that ask.
@@ -26,6 +41,7 @@ impl Probe {
         match (path.len(), path.canon(0), path.canon(1)) {
             (1, b"livez", _) | (2, b"health", b"liveliness" | b"liveness") => Some(Self::Alive),
             (1, b"readyz", _) | (2, b"health", b"readiness") => Some(Self::Ready),
+            (2, b"health", b"drain") => Some(Self::Left),
             (1, b"health", _) => Some(Self::Models),
             _ => None,
         }
@@ -36,15 +52,21 @@ impl Probe {
         self == Self::Models
     }
 
-    /// Status and body of the answer, in LiteLLM's shapes. `draining`: a stop has been asked for.
-    pub fn answer(self, draining: bool) -> (u16, &'static str) {
+    /// Status and body of the answer, in LiteLLM's shapes where it has one.
+    pub fn answer(self, standing: Standing) -> (u16, Cow<'static, str>) {
+        let Standing { draining, requests, connections } = standing;
         match self {
-            Self::Alive => (200, r#""I'm alive!""#),
+            Self::Alive => (200, r#""I'm alive!""#.into()),
             Self::Models => {
-                (200, r#"{"healthy_endpoints":[],"unhealthy_endpoints":[],"healthy_count":0,"unhealthy_count":0}"#)
+                let none = r#"{"healthy_endpoints":[],"unhealthy_endpoints":[],"healthy_count":0,"unhealthy_count":0}"#;
+                (200, none.into())
             }
-            Self::Ready if draining => (503, r#"{"status":"draining","db":"Not connected"}"#),
-            Self::Ready => (200, r#"{"status":"healthy","db":"Not connected"}"#),
+            Self::Ready if draining => (503, r#"{"status":"draining","db":"Not connected"}"#.into()),
+            Self::Ready => (200, r#"{"status":"healthy","db":"Not connected"}"#.into()),
+            Self::Left => {
+                let left = format!(r#"{{"draining":{draining},"requests":{requests},"connections":{connections}}}"#);
+                (200, left.into())
+            }
         }
     }
 }
@@ -62,6 +84,7 @@ mod tests {
             ("/health/readiness", Some(Probe::Ready)),
             ("/readyz", Some(Probe::Ready)),
             ("/health", Some(Probe::Models)),
+            ("/health/drain", Some(Probe::Left)),
             ("/health/other", None),
             ("/health/readiness/x", None),
             ("/livez/x", None),
@@ -72,8 +95,10 @@ mod tests {
     }
     #[test]
     fn readiness_ends_when_a_stop_is_asked_for() {
-        assert_eq!(Probe::Ready.answer(false).0, 200);
-        assert_eq!(Probe::Ready.answer(true), (503, r#"{"status":"draining","db":"Not connected"}"#));
-        assert_eq!(Probe::Alive.answer(true).0, 200);
+        let draining = Standing { draining: true, requests: 1, connections: 2 };
+        assert_eq!(Probe::Ready.answer(Standing::default()).0, 200);
+        assert_eq!(Probe::Ready.answer(draining), (503, r#"{"status":"draining","db":"Not connected"}"#.into()));
+        assert_eq!(Probe::Alive.answer(draining).0, 200);
+        assert_eq!(Probe::Left.answer(draining).1, r#"{"draining":true,"requests":1,"connections":2}"#);
     }
 }

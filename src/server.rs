@@ -1,10 +1,11 @@
 //! Wiring, and nothing else: bind, build, serve, reload, stop.
 //!
-//! The law: a port that is taken ends the start at once and by name; SIGTERM and SIGINT stop accepting, let what is being
-//! served end, and exit 0; a second one ends at once; SIGHUP asks for the config to be read again.
+//! The law: a port that is taken ends the start at once and by name; SIGTERM and SIGINT end in order with exit 0, a second one at
+//! once; SIGHUP asks for the config to be read again.
 //!
-//! `tuned` is what a config decides beside its snapshot.
+//! `tuned` is what a config decides beside its snapshot, `drain` the end.
 
+mod drain;
 mod tuned;
 
 use std::io;
@@ -33,15 +34,11 @@ use crate::config::listen::Listen;
 use crate::config::{self, Config, LogFormat};
 use crate::edge::{self, Certificate, Edge};
 use crate::metrics::Metrics;
-use crate::proxy::{EdgeProxy, Format, Load, Shared};
+use crate::proxy::{EdgeProxy, Format, Shared};
 use crate::reload::{self, Reloader, Reloads};
 use crate::snapshot::Snapshot;
 use crate::trust::Trust;
 
-/// How long requests may take to end once a stop was asked for.
-const DRAIN: Duration = Duration::from_secs(30);
-/// How often it is looked whether they have.
-const LOOK: Duration = Duration::from_millis(10);
 /// How many ports are tried where the system picks.
 const TRIES: u32 = 50;
 /// How often it is looked whether certificates have changed.
@@ -253,7 +250,7 @@ async fn run(bound: Vec<Bound>, setup: Setup, workers: usize, signals: &mut Sign
         load: Arc::clone(&load),
         manner: Arc::clone(&tuned.manner),
         metrics: Arc::clone(&metrics),
-        connections: Arc::clone(&tuned.rules.load().connections),
+        connections: tuned.connections(),
     });
     let conf = Arc::new(conf);
     let hosted = |proxy: &EdgeProxy| edge::hosted(http_proxy(&conf, proxy.clone()), &tuned.rules.load());
@@ -277,6 +274,7 @@ async fn run(bound: Vec<Bound>, setup: Setup, workers: usize, signals: &mut Sign
     tokio::spawn(keep_certificates(certificates));
     tokio::spawn(keep_memory(tuned.clone()));
     let reloads = asked.reloads();
+    let followed = tuned.clone();
     let tune = Box::new(move |config: &Config, taken: bool| {
         tuned.follow(config);
         admin.follow(config.master_key.clone(), taken);
@@ -284,11 +282,8 @@ async fn run(bound: Vec<Bound>, setup: Setup, workers: usize, signals: &mut Sign
     let reloader = Reloader::new(asked, config, snapshot, source, tune);
     tokio::spawn(reloader.counting(move |outcome| metrics.reloaded(outcome)).run());
     signals.stop(&reloads).await;
-    log::info!("stopping: {} requests are being served", load.in_flight());
-    let _ = stop.send(true);
     tokio::select! {
-        () = drained(accepting, &load) => {}
-        () = tokio::time::sleep(DRAIN) => log::warn!("{} requests are cut", load.in_flight()),
+        () = drain::drain(&followed, &stop, accepting) => {}
         () = signals.stop(&reloads) => {}
     }
     let refused = proxy.tally().summary();
@@ -329,14 +324,6 @@ async fn keep_memory(tuned: Tuned) {
     loop {
         tuned.load.note_memory(tuned.is_short_of_memory());
         tokio::time::sleep(MEMORY).await;
-    }
-}
-
-/// Waits until nobody accepts and nothing is being served.
-async fn drained(mut accepting: JoinSet<()>, load: &Load) {
-    while accepting.join_next().await.is_some() {}
-    while load.in_flight() > 0 {
-        tokio::time::sleep(LOOK).await;
     }
 }
 

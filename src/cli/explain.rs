@@ -21,7 +21,7 @@ use super::{BAD_CONFIG, BAD_USAGE, OK};
 use crate::admit::{self, Head, Step};
 use crate::clock::Moment;
 use crate::config::env::Process;
-use crate::health::Probe;
+use crate::health::{Probe, Standing};
 use crate::rejection::Rejection;
 use crate::reload;
 use crate::route::{Found, Near, Pattern, RequestPath, WhyNot, is_reserved};
@@ -129,7 +129,7 @@ fn explained(asked: &Asked, snapshot: &Snapshot) -> (Page, bool) {
             (page, true)
         }
         Step::Own(probe) => {
-            let (status, body) = probe.answer(false);
+            let (status, body) = probe.answer(Standing::default());
             page.row("answer", &format!("{status} {body}"));
             page.row("route", "none: Tollgate answers this path itself");
             page.row("caller", if probe == Probe::Models { "who has a key" } else { "anybody" });

@@ -103,13 +103,15 @@ fn used(edge: &Edge) -> impl PartialEq + use<> {
 }
 
 /// `tollgate.timeouts`.
-fn times(config: &Config) -> [f64; 6] {
+fn times(config: &Config) -> [f64; 8] {
     let (edge, network) = (&config.edge, &config.network);
     [
         edge.header_seconds,
         edge.keepalive_seconds,
         edge.body_seconds,
         edge.write_seconds,
+        edge.notice_seconds,
+        edge.drain_seconds,
         network.connect_seconds,
         network.idle_seconds,
     ]

@@ -158,6 +158,10 @@ pub struct Edge {
     pub body_seconds: f64,
     /// Seconds in which a client takes nothing.
     pub write_seconds: f64,
+    /// Seconds in which idle connections hear of a stop.
+    pub notice_seconds: f64,
+    /// Seconds that requests may take to end after it.
+    pub drain_seconds: f64,
     /// Networks whose word is taken.
     pub trusted_proxies: Vec<(String, Site)>,
     /// Whether `X-Forwarded-*` is sent to upstreams.

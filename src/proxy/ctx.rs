@@ -46,7 +46,6 @@ pub struct RequestCtx {
     pub(super) logged: bool,
     /// The upstream's addresses, resolved once for all attempts.
     pub(super) addresses: Option<Addresses>,
-    #[expect(dead_code, reason = "held for its drop")]
     served: Served,
 }
 
@@ -92,6 +91,11 @@ impl RequestCtx {
         self.record.route.clone_from(&refusal.route);
         self.record.principal.clone_from(&refusal.principal);
         self.rejection = Some(refusal.rejection.clone());
+    }
+
+    /// Whether a stop has been asked for.
+    pub(super) fn is_draining(&self) -> bool {
+        self.served.is_draining()
     }
 
     /// The answer is about to end: its client may use the place again as soon as it has seen the end.

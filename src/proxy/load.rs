@@ -14,6 +14,7 @@ pub struct Load {
     in_flight: AtomicUsize,
     most: AtomicUsize,
     short_of_memory: AtomicBool,
+    draining: AtomicBool,
 }
 
 /// One request being served.
@@ -23,7 +24,22 @@ pub(super) struct Served(Arc<Load>);
 impl Load {
     /// Room for `most` requests at once.
     pub fn new(most: usize) -> Self {
-        Self { in_flight: AtomicUsize::new(0), most: AtomicUsize::new(most), short_of_memory: AtomicBool::new(false) }
+        Self {
+            in_flight: AtomicUsize::new(0),
+            most: AtomicUsize::new(most),
+            short_of_memory: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// A stop has been asked for: from now on every answer is its connection's last.
+    pub fn begin_drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Whether one has.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
     }
 
     /// From now on there is room for `most`.
@@ -53,6 +69,12 @@ impl Load {
     pub(super) fn begin(self: &Arc<Self>) -> Served {
         self.in_flight.fetch_add(1, Ordering::AcqRel);
         Served(Arc::clone(self))
+    }
+}
+
+impl Served {
+    pub(super) fn is_draining(&self) -> bool {
+        self.0.is_draining()
     }
 }
 

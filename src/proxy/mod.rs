@@ -43,6 +43,7 @@ use crate::admin::Admin;
 use crate::admit::{self, Head, Step};
 use crate::clock::Moment;
 use crate::downstream::{Lease, Rate, Vitals};
+use crate::health::Standing;
 use crate::limit::Connections;
 use crate::metrics::Metrics;
 use crate::rejection::Rejection;
@@ -107,6 +108,11 @@ impl EdgeProxy {
     /// How often what was refused.
     pub fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    fn standing(&self) -> Standing {
+        let Shared { load, connections, .. } = &self.shared;
+        Standing { draining: load.is_draining(), requests: load.in_flight(), connections: connections.count() }
     }
 
     fn context(&self) -> RequestCtx {
@@ -198,7 +204,7 @@ impl ProxyHttp for EdgeProxy {
                 Ok(true)
             }
             Step::Own(probe) => {
-                let answer = Answer::telling(probe, session.is_process_shutting_down());
+                let answer = Answer::telling(probe, self.standing());
                 respond::early(session, ctx, answer).await?;
                 Ok(true)
             }
@@ -273,7 +279,7 @@ impl ProxyHttp for EdgeProxy {
         response: &mut ResponseHeader,
         ctx: &mut RequestCtx,
     ) -> Result<()> {
-        if session.is_process_shutting_down() {
+        if self.shared.load.is_draining() {
             // The client's next request would meet a closed connection.
             session.set_keepalive(None);
         }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use super::ctx::RequestCtx;
 use super::fault;
 use super::forward::CALL_ID;
-use crate::health::Probe;
+use crate::health::{Probe, Standing};
 use crate::metrics::CONTENT_TYPE;
 use crate::rejection::Rejection;
 
@@ -50,9 +50,9 @@ impl Answer {
     }
 
     /// The answer to a question after our health.
-    pub(super) fn telling(probe: Probe, draining: bool) -> Self {
-        let (status, body) = probe.answer(draining);
-        Self { status, headers: Vec::new(), body: Bytes::from_static(body.as_bytes()), ends: false }
+    pub(super) fn telling(probe: Probe, standing: Standing) -> Self {
+        let (status, body) = probe.answer(standing);
+        Self { status, headers: Vec::new(), body: Bytes::from(body.into_owned()), ends: false }
     }
 
     /// What Prometheus reads.
@@ -77,7 +77,7 @@ pub(super) async fn early(session: &mut Session, ctx: &mut RequestCtx, answer: A
     let read = session.downstream_session.is_body_done();
     let waits = !read && waits(session);
     let small = read || declared(session).is_none_or(|declared| declared <= SMALL);
-    let stays = !answer.ends && !session.is_process_shutting_down();
+    let stays = !answer.ends && !ctx.is_draining();
     if stays && !waits && small && discard(session, SMALL).await {
         return write(session, ctx, answer).await;
     }

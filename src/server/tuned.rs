@@ -10,6 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::Options;
+use super::drain::Patience;
 use crate::config::{Config, Edge};
 use crate::downstream::Rate;
 use crate::edge::{Rules, Times};
@@ -26,6 +27,7 @@ pub(super) struct Tuned {
     pub(super) rules: Arc<ArcSwap<Rules>>,
     pub(super) manner: Arc<ArcSwap<Manner>>,
     pub(super) resolver: Arc<ArcSwap<Resolver>>,
+    pub(super) patience: Arc<ArcSwap<Patience>>,
     memory: Arc<AtomicU64>,
     options: Options,
 }
@@ -39,6 +41,7 @@ impl Tuned {
             rules: Arc::new(ArcSwap::from_pointee(rules(edge, Arc::new(connections)))),
             manner: Arc::new(ArcSwap::from_pointee(manner(config, options))),
             resolver: Arc::new(ArcSwap::from_pointee(Resolver::new(&config.network))),
+            patience: Arc::new(ArcSwap::from_pointee(patience(edge))),
             memory: Arc::new(AtomicU64::new(most_memory(edge))),
             options,
         }
@@ -48,13 +51,19 @@ impl Tuned {
     pub(super) fn follow(&self, config: &Config) {
         let edge = &config.edge;
         self.load.set_most(edge.in_flight);
-        let connections = Arc::clone(&self.rules.load().connections);
+        let connections = self.connections();
         connections.set(most_connections(edge), edge.connections_per_address);
         self.rules.store(Arc::new(rules(edge, connections)));
         self.manner.store(Arc::new(manner(config, self.options)));
         let next = self.resolver.load().following(&config.network);
         self.resolver.store(Arc::new(next));
+        self.patience.store(Arc::new(patience(edge)));
         self.memory.store(most_memory(edge), Ordering::Relaxed);
+    }
+
+    /// The connections that are held.
+    pub(super) fn connections(&self) -> Arc<Connections> {
+        Arc::clone(&self.rules.load().connections)
     }
 
     /// Whether the process holds more memory than it may.
@@ -85,6 +94,11 @@ fn rules(edge: &Edge, connections: Arc<Connections>) -> Rules {
         },
         connections,
     }
+}
+
+fn patience(edge: &Edge) -> Patience {
+    let seconds = Duration::from_secs_f64;
+    Patience { notice: seconds(edge.notice_seconds), end: seconds(edge.drain_seconds) }
 }
 
 fn manner(config: &Config, options: Options) -> Manner {

@@ -149,5 +149,11 @@ pub const TIMEOUTS: Shape = Shape {
         honoured("keepalive", Kind::Number, "seconds a client's connection may wait for its next request; default 75"),
         honoured("body", Kind::Number, "seconds over which limits.body_rate is measured; default 20; then 408"),
         honoured("write", Kind::Number, "seconds a client may take nothing of an answer; default 60"),
+        honoured(
+            "drain_notice",
+            Kind::Number,
+            "seconds after a stop in which every answer is its connection's last, before listeners close; default 2",
+        ),
+        honoured("drain", Kind::Number, "seconds that requests may take to end after that; default 30"),
     ],
 };

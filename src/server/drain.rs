@@ -1,0 +1,53 @@
+//! The end of a process, in order.
+//!
+//! The law: readiness is 503 at once. For the time of the notice connections are still accepted, and every answer is its connection's
+//! last, so that who keeps connections alive meets no closed one. Then nobody is accepted, HTTP/2 clients get GOAWAY, and what is
+//! being served may end. The process is gone as soon as nothing is left: no wait is longer than it has to be. A second signal ends it
+//! at once.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::tuned::Tuned;
+
+/// How often it is looked whether anything is left.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// How long the steps may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// For idle connections to hear of it.
+    pub(super) notice: Duration,
+    /// For requests to end.
+    pub(super) end: Duration,
+}
+
+/// Ends it; `stop` closes the listeners, whose tasks are `accepting`.
+pub(super) async fn drain(tuned: &Tuned, stop: &watch::Sender<bool>, mut accepting: JoinSet<()>) {
+    let (load, connections) = (&tuned.load, tuned.connections());
+    let patience = **tuned.patience.load();
+    log::info!(
+        "stopping: {} requests are being served, {} connections are held",
+        load.in_flight(),
+        connections.count()
+    );
+    load.begin_drain();
+    let _ = timeout(patience.notice, until(|| connections.count() == 0)).await;
+    let _ = stop.send(true);
+    let ended = async {
+        while accepting.join_next().await.is_some() {}
+        until(|| load.in_flight() == 0).await;
+    };
+    if timeout(patience.end, ended).await.is_err() {
+        log::warn!("{} requests are cut", load.in_flight());
+    }
+}
+
+async fn until(is_so: impl Fn() -> bool) {
+    while !is_so() {
+        sleep(LOOK).await;
+    }
+}

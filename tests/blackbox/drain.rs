@@ -1,0 +1,137 @@
+//! The end of a process: no request is lost that somebody could still send, and nobody waits longer than there is something to wait for.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::gate::routes;
+use crate::support::{Client, Gate, Origin, send, wait_until};
+
+fn gate(origin: &Origin, times: &str) -> Gate {
+    let entry = format!("{{path: /a, target: '{}', include_subpath: true}}", origin.url("/a"));
+    Gate::start(&routes(&[entry], &format!("tollgate: {{timeouts: {{{times}}}}}")))
+}
+
+#[test]
+fn who_asks_more_often_than_the_notice_lasts_loses_nothing() {
+    let origin = Origin::plain();
+    let mut gate = gate(&origin, "drain_notice: 3");
+    let (served, stopping) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let port = gate.port;
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..20)
+            .map(|number| {
+                let (served, stopping) = (&served, &stopping);
+                scope.spawn(move || {
+                    let mut client = Client::connect(port);
+                    loop {
+                        let asked = "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}";
+                        let answer = client.ask(asked).expect("no request is lost");
+                        assert_eq!(answer.status(), 200);
+                        served.fetch_add(1, Ordering::Relaxed);
+                        if answer.one("connection") == Some("close") {
+                            assert!(stopping.load(Ordering::Relaxed), "closed before its time");
+                            return;
+                        }
+                        // The gap between the requests of a client, which is what is tested here.
+                        thread::sleep(Duration::from_millis(20 + number * 40));
+                    }
+                })
+            })
+            .collect();
+        wait_until("all have been served", || served.load(Ordering::Relaxed) > 60);
+        stopping.store(true, Ordering::Relaxed);
+        gate.signal("TERM");
+        clients.into_iter().for_each(|client| client.join().expect("client"));
+    });
+    assert_eq!(gate.ended().code(), Some(0));
+}
+
+#[test]
+fn streams_that_live_at_the_signal_are_ended_by_the_origin() {
+    let streams = 100;
+    let (let_go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let origin = Origin::streaming(move |exchange| {
+        exchange.write(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n",
+        )?;
+        let _ = wait.lock().expect("lock").recv_timeout(crate::support::PATIENCE);
+        exchange.write("5\r\nended\r\n0\r\n\r\n")
+    });
+    let mut gate = gate(&origin, "drain_notice: 0.2");
+    let clients: Vec<Client> = (0..streams)
+        .map(|_| {
+            let mut client = Client::connect(gate.port);
+            client.write("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").expect("write");
+            client
+        })
+        .collect();
+    wait_until("all are live", || origin.seen().len() == streams);
+    gate.signal("TERM");
+    wait_until("no new connection is accepted", || std::net::TcpStream::connect(("127.0.0.1", gate.port)).is_err());
+    (0..streams).for_each(|_| let_go.send(()).expect("an origin waits"));
+    for mut client in clients {
+        let answer = client.answer("POST").expect("a whole answer");
+        assert_eq!((answer.status(), answer.text().as_str()), (200, "begunended"));
+    }
+    assert_eq!(gate.ended().code(), Some(0));
+}
+
+#[test]
+fn readiness_ends_first_and_what_is_left_is_told() {
+    let (let_go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let origin = Origin::start(move |exchange| {
+        let _ = wait.lock().expect("lock").recv_timeout(crate::support::PATIENCE);
+        exchange.ok("fine")
+    });
+    let mut gate = gate(&origin, "drain_notice: 60");
+    let mut held = Client::connect(gate.port);
+    held.write("GET /a HTTP/1.1\r\nHost: x\r\n\r\n").expect("write");
+    origin.only();
+    let left = |gate: &Gate| send(gate.port, "GET /health/drain HTTP/1.1", b"").text();
+    wait_until("both are told", || left(&gate) == r#"{"draining":false,"requests":2,"connections":2}"#);
+    gate.signal("TERM");
+    wait_until("readiness ends", || send(gate.port, "GET /health/readiness HTTP/1.1", b"").status() == 503);
+    assert_eq!(send(gate.port, "GET /livez HTTP/1.1", b"").status(), 200, "new connections are still served");
+    wait_until("both are told", || left(&gate) == r#"{"draining":true,"requests":2,"connections":2}"#);
+    let_go.send(()).expect("the origin waits");
+    assert_eq!(held.answer("GET").expect("answer").one("connection"), Some("close"));
+    assert_eq!(gate.ended().code(), Some(0), "as soon as nothing is left, not after the notice");
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let origin = Origin::streaming(|exchange| {
+        exchange.wait_gone();
+        Ok(())
+    });
+    let mut gate = gate(&origin, "drain_notice: 60, drain: 60");
+    let mut held = Client::connect(gate.port);
+    held.write("GET /a HTTP/1.1\r\nHost: x\r\n\r\n").expect("write");
+    wait_until("it is served", || !origin.seen().is_empty());
+    gate.signal("TERM");
+    wait_until("it stops", || gate.log().contains("stopping: 1 requests are being served"));
+    gate.signal("TERM");
+    assert_eq!(gate.ended().code(), Some(0));
+    assert!(held.answer("GET").is_err(), "a cut request has no answer");
+}
+
+#[test]
+fn what_does_not_end_is_cut_after_the_drain() {
+    let origin = Origin::streaming(|exchange| {
+        exchange.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n")?;
+        exchange.wait_gone();
+        Ok(())
+    });
+    let mut gate = gate(&origin, "drain_notice: 0, drain: 0.5");
+    let mut held = Client::connect(gate.port);
+    held.write("GET /a HTTP/1.1\r\nHost: x\r\n\r\n").expect("write");
+    wait_until("it is served", || !origin.seen().is_empty());
+    let begun = Instant::now();
+    gate.signal("TERM");
+    assert_eq!(gate.ended().code(), Some(0));
+    assert!(begun.elapsed() >= Duration::from_millis(500), "it had its time");
+    assert!(held.answer("GET").is_err(), "a cut stream ends as broken, not clean");
+}
