@@ -4,15 +4,21 @@
 //! nothing, and who asked hears the same words as from `tollgate check`; a good one is in force whole, at one moment, with a number
 //! that is one higher. A request ends with the snapshot it began with.
 //!
-//! Reading a file is the caller's business (`source`), and so is what a snapshot does not hold (`tune`).
+//! Reading a file is the caller's business (`source`), and so is what a snapshot does not hold (`tune`). `watch` sees files change.
 
+mod watch;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
+use watch::Watch;
 
+use crate::config::env::Stamp;
 use crate::config::{Config, Diff};
 use crate::snapshot::{Draft, Snapshot};
 
@@ -24,6 +30,8 @@ pub struct Candidate {
     pub draft: Draft,
     /// What it has to say besides.
     pub warnings: Vec<String>,
+    /// The files that it was read from, those of its secrets among them.
+    pub files: Vec<(PathBuf, Stamp)>,
 }
 
 /// Reads the file again, to follow the snapshot that is in force; or every problem that it has.
@@ -81,6 +89,7 @@ pub struct Reloader {
     source: Source,
     tune: Tune,
     config: Config,
+    watch: Watch,
     /// Counts what has come of it.
     count: Box<dyn Fn(&str) + Send + Sync>,
 }
@@ -110,8 +119,14 @@ impl Reloader {
     /// One for what `in_force` holds, which was compiled from `config`.
     pub fn new(asked: Asked, config: Config, in_force: Arc<ArcSwap<Snapshot>>, source: Source, tune: Tune) -> Self {
         let Asked { asked, reloads } = asked;
-        let count = Box::new(|_: &str| {});
-        Self { asked, generation: reloads.generation, in_force, source, tune, config, count }
+        let (watch, count) = (Watch::default(), Box::new(|_: &str| {}));
+        Self { asked, generation: reloads.generation, in_force, source, tune, config, watch, count }
+    }
+
+    /// The same, which sees these files change, where the config wants that.
+    pub fn watching(mut self, files: Vec<(PathBuf, Stamp)>) -> Self {
+        self.watch = Watch::new(files);
+        self
     }
 
     /// The same, with its outcomes counted.
@@ -122,22 +137,35 @@ impl Reloader {
 
     /// Works until nobody can ask any more.
     pub async fn run(mut self) {
-        while let Some(answer) = self.asked.recv().await {
-            // Reading files takes time that requests should not wait for.
+        loop {
+            let answer = tokio::select! {
+                asked = self.asked.recv() => match asked {
+                    Some(answer) => Some(answer),
+                    None => return,
+                },
+                () = sleep(watch::LOOK), if self.config.watch => None,
+            };
+            // Files take time that requests should not wait for.
             let made = tokio::task::spawn_blocking(move || {
-                let outcome = self.reload();
-                (self, outcome)
+                let wanted = answer.is_some() || self.watch.look();
+                let outcome = wanted.then(|| self.reload());
+                (self, outcome, answer)
             });
-            let Ok((reloader, outcome)) = made.await else { return };
+            let Ok((reloader, outcome, answer)) = made.await else { return };
             self = reloader;
+            let Some(outcome) = outcome else { continue };
             outcome.log();
             (self.count)(if outcome.is_applied() { "applied" } else { "refused" });
-            let _ = answer.send(outcome);
+            if let Some(answer) = answer {
+                let _ = answer.send(outcome);
+            }
         }
     }
 
     fn reload(&mut self) -> Outcome {
         let generation = self.generation.load(Ordering::Acquire);
+        // A file with problems is not read again until it changes once more.
+        self.watch.again();
         let candidate = match (self.source)(&self.in_force.load()) {
             Ok(candidate) => candidate,
             Err(problems) => return Outcome::Refused { generation, problems },
@@ -150,6 +178,7 @@ impl Reloader {
         let Config { listen, admin, store, network, .. } = std::mem::replace(&mut self.config, candidate.config);
         self.config.admin = admin;
         (self.config.listen, self.config.store, self.config.network.ca_pem) = (listen, store, network.ca_pem);
+        self.watch = Watch::new(candidate.files);
         let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
         Outcome::Applied { generation, diff, warnings: candidate.warnings }
     }

@@ -11,6 +11,7 @@ mod tuned;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::IntoRawFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ use tokio::task::JoinSet;
 use tuned::Tuned;
 
 use crate::admin::Admin;
+use crate::config::env::Stamp;
 use crate::config::listen::Listen;
 use crate::config::{self, Config, LogFormat};
 use crate::edge::{self, Certificate, Edge};
@@ -79,6 +81,8 @@ pub struct Setup {
     pub options: Options,
     /// Who asks for reloads.
     pub asked: reload::Asked,
+    /// The files that the config was read from.
+    pub files: Vec<(PathBuf, Stamp)>,
     /// Where another config comes from.
     pub source: reload::Source,
 }
@@ -230,7 +234,7 @@ impl Signals {
 }
 
 async fn run(bound: Vec<Bound>, setup: Setup, workers: usize, signals: &mut Signals) -> Result<(), String> {
-    let Setup { config, snapshot, admin, options, asked, source } = setup;
+    let Setup { config, snapshot, admin, options, asked, files, source } = setup;
     let trust = Trust::gather(config.network.ca_pem.as_ref().map(|(pem, _)| pem.as_slice()))
         .map_err(|error| format!("the trusted certificates cannot be handed over: {error}"))?;
     let conf = ServerConf {
@@ -279,8 +283,15 @@ async fn run(bound: Vec<Bound>, setup: Setup, workers: usize, signals: &mut Sign
         tuned.follow(config);
         admin.follow(config.master_key.clone(), taken);
     });
-    let reloader = Reloader::new(asked, config, snapshot, source, tune);
-    tokio::spawn(reloader.counting(move |outcome| metrics.reloaded(outcome)).run());
+    let reloader = Reloader::new(asked, config, snapshot, source, tune).watching(files);
+    tokio::spawn(
+        reloader
+            .counting(move |outcome| {
+                metrics.reloaded(outcome);
+                metrics.forget();
+            })
+            .run(),
+    );
     signals.stop(&reloads).await;
     tokio::select! {
         () = drain::drain(&followed, &stop, accepting) => {}

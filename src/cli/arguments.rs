@@ -92,9 +92,15 @@ pub(super) enum Command {
         file: Option<PathBuf>,
     },
     /// Check a config file: every problem at once, exit 1 if there is any
-    Check,
+    Check {
+        /// Say what a reload of NEW would do where OLD is in force
+        #[arg(long, num_args = 2, value_names = ["OLD", "NEW"])]
+        diff: Option<Vec<PathBuf>>,
+    },
     /// Ask the Tollgate on this machine whether it is alive: exit 0 if it is, 1 if not
     Health,
+    /// Have the Tollgate on this machine read its config again: exit 0 if it is in force, 1 if not
+    Reload,
     /// Say what would become of a request: route, caller, upstream, headers; nothing is connected to
     Explain(Request),
     /// Make, list, change, block and delete keys in the store, also while a server runs on it
@@ -165,7 +171,7 @@ impl Arguments {
 const GROUPS: &[(&str, &[&str])] = &[
     ("To begin", &["init"]),
     ("Before you serve", &["check", "explain", "schema"]),
-    ("While it serves", &["key", "health"]),
+    ("While it serves", &["key", "reload", "health"]),
     ("Around it", &["completions", "man"]),
 ];
 

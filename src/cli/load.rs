@@ -1,13 +1,13 @@
 //! A config file read, compiled, and what it has to say for itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::output::complain;
 use super::settings::Settings;
 use super::state::{self, State};
 use crate::auth::Book;
-use crate::config::env::Process;
+use crate::config::env::{Noted, Process, Stamp};
 use crate::config::error::Report;
 use crate::config::{self, Config, Overrides};
 use crate::reload::Candidate;
@@ -34,11 +34,14 @@ pub(super) struct Ready {
     pub(super) config: Config,
     pub(super) snapshot: Snapshot,
     pub(super) state: State,
+    /// The files that it was read from.
+    pub(super) files: Vec<(PathBuf, Stamp)>,
 }
 
 /// Reads the file at `path` to serve it: the store is opened as soon as nothing else is wrong, and made if it may be.
 pub(super) fn ready(path: &Path, environ: &Process, settings: &Settings, make: bool) -> (Option<Ready>, Report) {
-    let (config, mut report) = config::load(path, environ, &settings.overrides);
+    let environ = Noted::new(environ);
+    let (config, mut report) = config::load(path, &environ, &settings.overrides);
     let made = config.and_then(|config| {
         let opened = if report.is_clean() { state::open(Some(&config), settings, make).map(Some) } else { Ok(None) };
         let (state, book) = match opened {
@@ -53,16 +56,18 @@ pub(super) fn ready(path: &Path, environ: &Process, settings: &Settings, make: b
             }
         };
         let snapshot = compile(&config, &book, &mut report)?;
-        Some(Ready { config, snapshot, state: state? })
+        Some(Ready { config, snapshot, state: state?, files: Vec::new() })
     });
     finish(&mut report, settings);
-    (made.filter(|_| report.is_clean()), report)
+    let files = environ.into_files();
+    (made.filter(|_| report.is_clean()).map(|made| Ready { files, ..made }), report)
 }
 
 /// Reads the file at `path` again, to follow `before`; or every problem, in the words of `check`.
 pub(super) fn again(path: &Path, overrides: &Overrides, before: &Snapshot) -> Result<Candidate, Vec<String>> {
     // Variables of a process stay; those of `.env` may have changed.
     let environ = Process::with_dotenv().map_err(|text| vec![text])?;
+    let environ = Noted::new(&environ);
     let (config, mut report) = config::load(path, &environ, overrides);
     let book = before.keyring.book().cloned().unwrap_or_else(|| Arc::new(Book::passing()));
     let made = config.and_then(|config| {
@@ -73,7 +78,8 @@ pub(super) fn again(path: &Path, overrides: &Overrides, before: &Snapshot) -> Re
     report.sort();
     match made.filter(|_| report.is_clean()) {
         Some((config, draft)) => {
-            Ok(Candidate { config, draft, warnings: report.notices.iter().map(ToString::to_string).collect() })
+            let warnings = report.notices.iter().map(ToString::to_string).collect();
+            Ok(Candidate { config, draft, warnings, files: environ.into_files() })
         }
         None => Err(report.problems.iter().map(ToString::to_string).collect()),
     }

@@ -1,12 +1,13 @@
 //! The command line: LiteLLM's flags, in snake and kebab case, and Tollgate's own commands.
 //!
 //! `arguments` is what may be typed, `litellm` what LiteLLM's users type without effect here, `settings` what comes of flags,
-//! variables and `.env`; `load` reads the config, `state` opens the key store; `serve`, `check`, `explain`, `key`, `health`, `init` and `generate` are
+//! variables and `.env`; `load` reads the config, `state` opens the key store; `serve`, `check`, `explain`, `key`, `reload`, `health` (which `ask` a running one), `init` and `generate` are
 //! the commands.
 //! The law: exit 0 after a clean stop, 1 for a config or a port that cannot be used or a request that `explain` sees refused,
 //! 2 for a command line that makes no sense.
 
 mod arguments;
+mod ask;
 mod check;
 mod explain;
 mod generate;
@@ -16,6 +17,7 @@ mod key;
 mod litellm;
 mod load;
 mod output;
+mod reload;
 mod serve;
 mod settings;
 mod state;
@@ -62,7 +64,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Some(Command::Init { file }) => init::run(file.as_deref().or(arguments.config.as_deref())),
         Some(Command::Completions { shell }) => generate::completions(*shell),
         Some(Command::Man) => generate::man(),
-        Some(Command::Check) => with_config(&arguments, check::run),
+        Some(Command::Check { diff: Some(files) }) => match files.as_slice() {
+            [old, new] => with_settings(&arguments, |environ, settings| check::diff(environ, settings, old, new)),
+            _ => BAD_USAGE,
+        },
+        Some(Command::Check { diff: None }) => with_config(&arguments, check::run),
+        Some(Command::Reload) => with_settings(&arguments, reload::run),
         Some(Command::Key(command)) => {
             with_settings(&arguments, |environ, settings| key::run(command, environ, settings))
         }

@@ -36,7 +36,7 @@ fn start(environ: &Process, settings: &Settings, path: &Path, begun: Instant) ->
     let workers = Workers::start(threads).map_err(|error| format!("error: {error}\n"))?;
     let (ready, report) = ready(path, environ, settings, true);
     print(&report);
-    let Some(Ready { config, snapshot, state }) = ready else {
+    let Some(Ready { config, snapshot, state, files }) = ready else {
         return Err(format!("{}: not started, {}\n", path.display(), count(report.problems.len(), "error")));
     };
     let bound = server::bind(&config)
@@ -55,6 +55,7 @@ fn start(environ: &Process, settings: &Settings, path: &Path, begun: Instant) ->
         admin: Arc::new(admin),
         options: Options { usual_format, detailed: settings.detailed },
         asked,
+        files,
         source: source(path, settings),
     };
     workers.serve(bound, setup).map_err(|error| format!("error: {error}\n"))

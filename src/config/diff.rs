@@ -68,6 +68,7 @@ impl Diff {
             ("tollgate.forwarded_headers", edge.forwarded_headers == other.forwarded_headers),
             ("tollgate.metrics_on_main", old.metrics_on_main == new.metrics_on_main),
             ("litellm_settings.require_auth_for_metrics_endpoint", old.metrics_need_key == new.metrics_need_key),
+            ("tollgate.watch", old.watch == new.watch),
             ("tollgate.resolve", network.resolve == further.resolve),
             ("tollgate.dns", network.dns_servers == further.dns_servers),
         ];

@@ -223,7 +223,7 @@ const ENTRY_LATER: &[&str] = &[
 ];
 
 /// The same of `tollgate`.
-const TOLLGATE_LATER: &[&str] = &["adapters", "allowed_ips", "prices", "queue", "reload", "tracing", "watch"];
+const TOLLGATE_LATER: &[&str] = &["adapters", "allowed_ips", "prices", "queue", "reload", "tracing"];
 
 /// `tollgate` inside an entry.
 pub const ENTRY_OWN: Shape = Shape {

@@ -57,6 +57,8 @@ pub struct Config {
     pub metrics_on_main: bool,
     /// Whether it then asks for a key.
     pub metrics_need_key: bool,
+    /// Whether the config is read again when its files change.
+    pub watch: bool,
     /// The path below which the proxy stands, as something before it says.
     pub root_path: Option<(String, Site)>,
     /// How access lines are written.

@@ -121,6 +121,7 @@ pub fn config(
         metrics_need_key: library
             .and_then(|library| library.boolean("require_auth_for_metrics_endpoint", report))
             .unwrap_or(false),
+        watch: flag("watch", report).unwrap_or(false),
         metrics_on_main: flag("metrics_on_main", report).unwrap_or(false),
         root_path: overrides.root_path.clone().map(|path| (path, Site::variable("SERVER_ROOT_PATH"))),
         log_format: log_format(own.as_ref(), report),

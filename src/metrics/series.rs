@@ -67,31 +67,27 @@ impl<V: HasMetric> Family<V> {
         Self { vec, known: RwLock::default(), rest, cost, budget: Arc::clone(budget) }
     }
 
-    /// Does `count` with the metric of these labels.
-    pub(super) fn with(&self, labels: &[&str], count: impl FnOnce(&V::Metric)) {
+    /// The metric of these labels; of the rest where there are too many.
+    pub(super) fn metric(&self, labels: &[&str]) -> Option<V::Metric> {
         let mut key: SmallVec<[u8; 96]> = SmallVec::new();
         for label in labels {
             key.extend_from_slice(label.as_bytes());
             key.push(BETWEEN);
         }
         if let Some(metric) = self.known.read().get(key.as_slice()) {
-            return count(metric);
+            return Some(metric.clone());
         }
         let mut known = self.known.write();
         if let Some(metric) = known.get(key.as_slice()) {
-            return count(metric);
+            return Some(metric.clone());
         }
         let made = self.budget.take(self.cost).then(|| self.vec.metric(labels)).flatten();
         match made {
             Some(metric) => {
-                count(&metric);
-                known.insert(key.as_slice().into(), metric);
+                known.insert(key.as_slice().into(), metric.clone());
+                Some(metric)
             }
-            None => {
-                if let Some(rest) = &self.rest {
-                    count(rest);
-                }
-            }
+            None => self.rest.clone(),
         }
     }
 }

@@ -109,17 +109,14 @@ impl RequestCtx {
     pub(super) fn ended(&self) -> Ended<'_> {
         let record = &self.record;
         let after = |time: Instant| time.saturating_duration_since(record.begun);
-        let key = record.principal.as_ref().and_then(Principal::key).map(|key| &key.record);
         let blame = self.rejection.as_ref().map(|rejection| (rejection.blame().name(), rejection.reason()));
         let (blame, reason) = blame.unwrap_or_default();
         Ended {
-            route: record.route.as_ref().map_or("", |route| &route.name),
+            route: record.route.as_ref(),
             status: record.status,
             blame,
             reason,
-            key: key.map_or("", |key| key.shown()),
-            team: key.and_then(|key| key.team_id.as_deref()).unwrap_or_default(),
-            user: key.and_then(|key| key.user_id.as_deref()).unwrap_or_default(),
+            key: record.principal.as_ref().and_then(Principal::key),
             took: record.took(),
             // Before it nothing has come from an upstream.
             first_byte: record.first_byte.filter(|_| record.connected.is_some()).map(after),

@@ -136,6 +136,65 @@ fn a_hangup_reloads_too_and_an_answer_says_what_changed() {
 }
 
 #[test]
+fn the_command_line_reloads_and_says_what_it_would_do() {
+    let origin = Origin::plain();
+    let gate = Gate::start(&config(&origin, 1, ""));
+    let (path, port) = (gate.folder().join("config.yaml"), gate.port.to_string());
+    let path = path.to_str().expect("path");
+    let tollgate = |arguments: &[&str]| {
+        let output = crate::support::gate::command().args(arguments).output().expect("the binary runs");
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let before = gate.folder().join("before.yaml");
+    fs::copy(path, &before).expect("copy");
+    write(&gate, &config(&origin, 2, "tollgate: {listen: ['127.0.0.1:1']}"));
+    let (code, said, _) = tollgate(&["check", "--diff", before.to_str().expect("path"), path]);
+    assert_eq!(said, "applied: route /a POST changed\nneeds a restart: tollgate.listen changed\n");
+    assert_eq!(code, Some(0));
+    let (code, said, _) = tollgate(&["reload", "--config", path, "--port", &port]);
+    assert_eq!(said, "applied, generation 2\n  route /a POST changed\n  needs a restart: tollgate.listen changed\n");
+    assert_eq!(code, Some(0));
+    write(&gate, &config(&origin, 3, "tollgate: {nonsense: 1}"));
+    let (code, said, why) = tollgate(&["reload", "--config", path, "--port", &port]);
+    assert_eq!((code, said.as_str()), (Some(1), ""));
+    assert!(why.contains("error: The config was not reloaded: ") && why.contains("`nonsense` is not a key"), "{why}");
+    let (code, _, why) = tollgate(&["reload", "--port", &port]);
+    assert_eq!(code, Some(1));
+    assert!(why.contains("there is no master key"), "{why}");
+}
+
+#[test]
+fn a_changed_file_is_seen_also_behind_a_link_and_a_bad_one_is_told_once() {
+    let origin = Origin::plain();
+    let folder = crate::support::gate::folder();
+    let watched = |number: usize| config(&origin, number, "tollgate: {watch: true}");
+    let gate = Gate::spawn(&watched(1), &["--port", "0"], &[], folder);
+    let serves = |number: usize| {
+        wait_until(&format!("version {number} is seen"), || {
+            send(gate.port, "POST /a HTTP/1.1", b"{}");
+            origin.last().one("x-one") == Some(&format!("v{number}"))
+        });
+    };
+    write(&gate, &watched(2));
+    serves(2);
+    write(&gate, "general_settings: [");
+    wait_until("it is told", || gate.log().contains("not reloaded, generation 2 stays: "));
+    serves(2);
+    // As Kubernetes does: a folder behind a link, and the link swapped.
+    let path = gate.folder().join("config.yaml");
+    for number in [3, 4] {
+        let there = gate.folder().join(format!("version-{number}.yaml"));
+        fs::write(&there, watched(number)).expect("write");
+        let link = gate.folder().join("next");
+        std::os::unix::fs::symlink(&there, &link).expect("link");
+        fs::rename(&link, &path).expect("rename");
+        serves(number);
+    }
+    assert_eq!(gate.log().matches("not reloaded").count(), 1);
+}
+
+#[test]
 fn ten_at_once_come_one_after_another() {
     let origin = Origin::plain();
     let gate = Gate::start(&config(&origin, 1, ""));

@@ -27,6 +27,7 @@ pub const TOLLGATE: Shape = Shape {
             Kind::Text,
             "the access log: `text`, `json` or `auto` (text on a terminal or under --debug); default auto",
         ),
+        honoured("watch", Kind::Bool, "true: the config is read again when one of its files changes, as after SIGHUP"),
         honoured("limits", Kind::Map, "what clients may use of the proxy"),
         honoured("keys", Kind::List, "virtual keys that need no store"),
         honoured(
