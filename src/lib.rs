@@ -33,6 +33,7 @@ pub mod metrics;
 pub mod reload;
 pub mod resolve;
 pub mod store;
+pub mod systemd;
 pub mod trust;
 // Floor 4b
 pub mod admin;

@@ -39,6 +39,14 @@ pub type Source = Box<dyn Fn(&Snapshot) -> Result<Candidate, Vec<String>> + Send
 /// Puts in force what a snapshot does not hold. Whether a key was taken out of the config.
 pub type Tune = Box<dyn Fn(&Config, bool) + Send + Sync>;
 
+/// Who is told of reloads.
+pub trait Observer: Send + Sync {
+    /// One begins.
+    fn begins(&self);
+    /// It has ended so.
+    fn ended(&self, outcome: &Outcome);
+}
+
 /// What has come of a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -90,8 +98,7 @@ pub struct Reloader {
     tune: Tune,
     config: Config,
     watch: Watch,
-    /// Counts what has come of it.
-    count: Box<dyn Fn(&str) + Send + Sync>,
+    observer: Box<dyn Observer>,
 }
 
 impl Asked {
@@ -117,21 +124,21 @@ impl Reloads {
 
 impl Reloader {
     /// One for what `in_force` holds, which was compiled from `config`.
-    pub fn new(asked: Asked, config: Config, in_force: Arc<ArcSwap<Snapshot>>, source: Source, tune: Tune) -> Self {
-        let Asked { asked, reloads } = asked;
-        let (watch, count) = (Watch::default(), Box::new(|_: &str| {}));
-        Self { asked, generation: reloads.generation, in_force, source, tune, config, watch, count }
+    pub fn new(
+        asked: Asked,
+        config: Config,
+        in_force: Arc<ArcSwap<Snapshot>>,
+        source: Source,
+        tune: Tune,
+        observer: Box<dyn Observer>,
+    ) -> Self {
+        let (Asked { asked, reloads }, watch) = (asked, Watch::default());
+        Self { asked, generation: reloads.generation, in_force, source, tune, config, watch, observer }
     }
 
     /// The same, which sees these files change, where the config wants that.
     pub fn watching(mut self, files: Vec<(PathBuf, Stamp)>) -> Self {
         self.watch = Watch::new(files);
-        self
-    }
-
-    /// The same, with its outcomes counted.
-    pub fn counting(mut self, count: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        self.count = Box::new(count);
         self
     }
 
@@ -148,14 +155,17 @@ impl Reloader {
             // Files take time that requests should not wait for.
             let made = tokio::task::spawn_blocking(move || {
                 let wanted = answer.is_some() || self.watch.look();
-                let outcome = wanted.then(|| self.reload());
+                let outcome = wanted.then(|| {
+                    self.observer.begins();
+                    self.reload()
+                });
                 (self, outcome, answer)
             });
             let Ok((reloader, outcome, answer)) = made.await else { return };
             self = reloader;
             let Some(outcome) = outcome else { continue };
             outcome.log();
-            (self.count)(if outcome.is_applied() { "applied" } else { "refused" });
+            self.observer.ended(&outcome);
             if let Some(answer) = answer {
                 let _ = answer.send(outcome);
             }

@@ -37,8 +37,9 @@ use crate::config::{self, Config, LogFormat};
 use crate::edge::{self, Certificate, Edge};
 use crate::metrics::Metrics;
 use crate::proxy::{EdgeProxy, Format, Shared};
-use crate::reload::{self, Reloader, Reloads};
+use crate::reload::{self, Observer, Outcome, Reloader, Reloads};
 use crate::snapshot::Snapshot;
+use crate::systemd;
 use crate::trust::Trust;
 
 /// How many ports are tried where the system picks.
@@ -111,18 +112,25 @@ impl Bound {
 /// Binds every address, or says which one is taken. Port 0 is one port that the system picks for all of them: what it
 /// picks for the first may be taken for the second, and then another is tried.
 pub fn bind(config: &Config) -> Result<Vec<Bound>, String> {
-    let mut bound = bind_outside(&config.listen)?;
+    let mut handed = systemd::handed_over()?;
+    let mut bound = bind_outside(&config.listen, &mut handed)?;
     match &config.admin {
-        Some(given) => bound.extend(bind_all(given, true).map_err(|(_, text)| text)?),
+        Some(given) => bound.extend(bind_all(given, true, &mut handed).map_err(|(_, text)| text)?),
         // Nobody asked for it: where it cannot be had, requests are served all the same.
-        None => match bind_all(&beside(&config.listen), true) {
+        None => match bind_all(&beside(&config.listen), true, &mut handed) {
             Ok(beside) => bound.extend(beside),
             Err((_, text)) => {
                 log::warn!("{text}: /metrics is not served; name another address with tollgate.admin_listen")
             }
         },
     }
-    Ok(bound)
+    match handed.first().map(TcpListener::local_addr) {
+        Some(address) => {
+            let address = address.map_or_else(|_| "an unknown address".into(), |address| address.to_string());
+            Err(format!("a socket was handed over for {address}, which tollgate.listen does not name"))
+        }
+        None => Ok(bound),
+    }
 }
 
 /// The next port after the first, on loopback; where the system picks that, it picks this too.
@@ -132,26 +140,30 @@ fn beside(listen: &[Listen]) -> Vec<Listen> {
     port.map(|port| config::listen::loopback(port).into_iter().take(1).collect()).unwrap_or_default()
 }
 
-fn bind_outside(listen: &[Listen]) -> Result<Vec<Bound>, String> {
+fn bind_outside(listen: &[Listen], handed: &mut Vec<TcpListener>) -> Result<Vec<Bound>, String> {
     let picked = listen.iter().any(|listen| listen.address.port() == 0);
     let mut tries = if picked { TRIES } else { 1 };
     loop {
         tries -= 1;
-        match bind_all(listen, false) {
+        match bind_all(listen, false, handed) {
             Err((io::ErrorKind::AddrInUse, _)) if tries > 0 => {}
             other => return other.map_err(|(_, text)| text),
         }
     }
 }
 
-fn bind_all(listen: &[Listen], inside: bool) -> Result<Vec<Bound>, (io::ErrorKind, String)> {
+fn bind_all(
+    listen: &[Listen],
+    inside: bool,
+    handed: &mut Vec<TcpListener>,
+) -> Result<Vec<Bound>, (io::ErrorKind, String)> {
     let mut bound: Vec<Bound> = Vec::new();
     for wanted in listen {
         let mut address = wanted.address;
         if address.port() == 0 {
             address.set_port(bound.first().map_or(0, |first| first.listen.address.port()));
         }
-        match TcpListener::bind(address).and_then(|listener| {
+        match taken(address, handed).map_or_else(|| TcpListener::bind(address), Ok).and_then(|listener| {
             listener.set_nonblocking(true)?;
             let listen = Listen { address: listener.local_addr()?, ..wanted.clone() };
             Ok(Bound { listen, listener, inside })
@@ -164,6 +176,12 @@ fn bind_all(listen: &[Listen], inside: bool) -> Result<Vec<Bound>, (io::ErrorKin
         }
     }
     Ok(bound)
+}
+
+/// The socket that was handed over for `address`.
+fn taken(address: SocketAddr, handed: &mut Vec<TcpListener>) -> Option<TcpListener> {
+    let at = handed.iter().position(|listener| listener.local_addr().is_ok_and(|bound| bound == address))?;
+    Some(handed.swap_remove(at))
 }
 
 /// The worker threads, and the signals that end them.
@@ -283,15 +301,10 @@ async fn run(bound: Vec<Bound>, setup: Setup, workers: usize, signals: &mut Sign
         tuned.follow(config);
         admin.follow(config.master_key.clone(), taken);
     });
-    let reloader = Reloader::new(asked, config, snapshot, source, tune).watching(files);
-    tokio::spawn(
-        reloader
-            .counting(move |outcome| {
-                metrics.reloaded(outcome);
-                metrics.forget();
-            })
-            .run(),
-    );
+    let told = Box::new(Told { metrics });
+    tokio::spawn(Reloader::new(asked, config, snapshot, source, tune, told).watching(files).run());
+    tokio::spawn(systemd::keep_alive());
+    systemd::ready("serving, generation 1");
     signals.stop(&reloads).await;
     tokio::select! {
         () = drain::drain(&followed, &stop, accepting) => {}
@@ -302,6 +315,23 @@ async fn run(bound: Vec<Bound>, setup: Setup, workers: usize, signals: &mut Sign
         log::info!("refused since the start: {refused}");
     }
     Ok(())
+}
+
+/// Who is told of reloads: metrics and systemd.
+struct Told {
+    metrics: Arc<Metrics>,
+}
+
+impl Observer for Told {
+    fn begins(&self) {
+        systemd::reloading();
+    }
+
+    fn ended(&self, outcome: &Outcome) {
+        self.metrics.reloaded(if outcome.is_applied() { "applied" } else { "refused" });
+        self.metrics.forget();
+        systemd::ready(&outcome.summary());
+    }
 }
 
 fn certificate(listen: &Listen) -> Result<Option<Arc<Certificate>>, String> {

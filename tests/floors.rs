@@ -31,6 +31,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("reload", 40),
     ("resolve", 40),
     ("store", 40),
+    ("systemd", 40),
     ("trust", 40),
     ("admin", 41),
     ("proxy", 42),
@@ -44,6 +45,8 @@ const FLOORS: &[(&str, u8)] = &[
 const DOORS: &[(&str, &[&str])] = &[
     ("serde_yaml", &["config/raw.rs"]),
     ("saphyr_parser", &["config/raw.rs"]),
+    ("sd_notify", &["systemd.rs"]),
+    ("listenfd", &["systemd.rs"]),
     ("prometheus", &["metrics/mod.rs", "metrics/series.rs", "metrics/text.rs"]),
     ("pingora_limits", &["limit/mod.rs", "limit/failures.rs"]),
     ("hickory_resolver", &["resolve.rs"]),

@@ -102,7 +102,9 @@ impl RequestRecord {
     }
 
     pub(super) fn connected(&mut self, reused: bool) {
-        self.connected = Some((Instant::now(), reused));
+        // A pooled connection was there when it was asked for.
+        let at = self.asked.filter(|_| reused).unwrap_or_else(Instant::now);
+        self.connected = Some((at, reused));
     }
 
     pub(super) fn answered(&mut self, status: u16) {

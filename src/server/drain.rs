@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::tuned::Tuned;
+use crate::systemd;
 
 /// How often it is looked whether anything is left.
 const LOOK: Duration = Duration::from_millis(10);
@@ -29,11 +30,13 @@ pub(super) struct Patience {
 pub(super) async fn drain(tuned: &Tuned, stop: &watch::Sender<bool>, mut accepting: JoinSet<()>) {
     let (load, connections) = (&tuned.load, tuned.connections());
     let patience = **tuned.patience.load();
-    log::info!(
+    let left = format!(
         "stopping: {} requests are being served, {} connections are held",
         load.in_flight(),
         connections.count()
     );
+    log::info!("{left}");
+    systemd::stopping(&left);
     load.begin_drain();
     let _ = timeout(patience.notice, until(|| connections.count() == 0)).await;
     let _ = stop.send(true);

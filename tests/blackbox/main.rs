@@ -28,6 +28,7 @@ mod retries;
 mod rights;
 mod routes;
 mod running;
+mod service;
 mod slow;
 mod store;
 mod store_crash;
