@@ -4,6 +4,7 @@
 //! serves a request must hold one. What it cannot know it asks for (`Step::Ask`), the shell answers and steps again: stores,
 //! shared counters and waiting will enter there. The same admission serves every kind of route.
 
+mod own;
 mod quota;
 
 use std::net::IpAddr;
@@ -17,9 +18,9 @@ use http::{Method, Version};
 use crate::auth::{AuthFault, KeyPlaces, Principal};
 use crate::clock::Moment;
 use crate::framing::{Fault, is_length, looks_alike};
-use crate::health::{self, Probe};
+use crate::health::Probe;
 use crate::limit::{Held, Place};
-use crate::management::{self, Asked, Asker, Call, advice};
+use crate::management::{Asked, Call};
 use crate::rejection::{Dialect, Rejection};
 use crate::route::{Found, Match, Methods, PathError, RequestPath, is_reserved};
 use crate::snapshot::{Access, Lead, Member, Route, Snapshot};
@@ -138,7 +139,7 @@ fn admit(snapshot: &Snapshot, head: Head<'_>, seen: &mut Seen) -> Result<Step, R
     let path = below.as_ref().unwrap_or(&whole);
     refuse_loop(snapshot, head.headers)?;
     if is_reserved(path) {
-        return own(snapshot, path, &whole, head, query);
+        return own::asked(snapshot, path, &whole, head, query);
     }
     if head.inside {
         let (method, path) = (head.method.to_string(), shown(snapshot, &whole));
@@ -212,67 +213,6 @@ pub fn call(snapshot: &Snapshot, target: &[u8]) -> Option<Call> {
 /// What `target` asks of Tollgate itself.
 pub fn probe(snapshot: &Snapshot, target: &[u8]) -> Option<Probe> {
     matched_path(snapshot, target).ok().and_then(|path| Probe::asked_by(&path))
-}
-
-/// What Tollgate is asked for itself.
-fn own(
-    snapshot: &Snapshot,
-    path: &RequestPath<'_>,
-    whole: &RequestPath<'_>,
-    head: Head<'_>,
-    query: Option<&[u8]>,
-) -> Result<Step, Rejection> {
-    if let Some(call) = Call::asked_by(path) {
-        return manage(snapshot, call, path, head, query);
-    }
-    if path.len() == 1 && path.canon(0) == b"metrics" && (head.inside || snapshot.metrics_on_main) {
-        allow_methods(head.method, &health::METHODS)?;
-        if !head.inside && snapshot.metrics_need_key {
-            authenticate(snapshot, &snapshot.places, false, head, path, query)?;
-        }
-        return Ok(Step::Metrics);
-    }
-    let Some(probe) = Probe::asked_by(path) else {
-        return Err(match advice(path) {
-            Some(instead) => Rejection::Instead(instead),
-            None => Rejection::Reserved { method: head.method.to_string(), path: shown(snapshot, whole) },
-        });
-    };
-    allow_methods(head.method, &health::METHODS)?;
-    if probe.needs_key() {
-        // Where there is no key at all nobody could have one.
-        authenticate(snapshot, &snapshot.places, snapshot.keyring.is_empty(), head, path, query)?;
-    }
-    Ok(Step::Own(probe))
-}
-
-/// A call of the key API: the same keys, places and limits as for routes, and the rights of the call.
-fn manage(
-    snapshot: &Snapshot,
-    call: Call,
-    path: &RequestPath<'_>,
-    head: Head<'_>,
-    query: Option<&[u8]>,
-) -> Result<Step, Rejection> {
-    allow_methods(head.method, call.methods())?;
-    let Some(principal) = authenticate(snapshot, &snapshot.places, false, head, path, query)? else {
-        return Err(Rejection::Management(management::Fault::NotAllowed));
-    };
-    refuse_expectation(head)?;
-    let asker = Asker::permitted(&principal, call).map_err(Rejection::Management)?;
-    let held = match &principal {
-        Principal::Master => Held::default(),
-        Principal::Key(key) => quota::take_own(snapshot, key, head.now.steady)?,
-    };
-    let (query, key) = (query.map(<[u8]>::to_vec), call.key_in(path));
-    Ok(Step::Manage(Box::new(Managed { asked: Asked { call, asker, query, key }, principal, held })))
-}
-
-fn allow_methods(method: &Method, allowed: &[&str]) -> Result<(), Rejection> {
-    if allowed.contains(&method.as_str()) {
-        return Ok(());
-    }
-    Err(Rejection::MethodNotAllowed(allowed.iter().map(|name| (*name).to_owned()).collect()))
 }
 
 /// A path for a message: no key is repeated.

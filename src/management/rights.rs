@@ -1,8 +1,8 @@
 //! Who may make which call, and for which keys and teams.
 //!
 //! The law: the master key may everything. A key of type `management` may everything but what would make it more than it is:
-//! keys of its own type, grants of routes, models that it may not use itself; with a team it sees that team alone, and cannot
-//! change it. `read_only` sees the same and changes nothing. Any other key that may use the key API looks itself up. Who may not
+//! keys of its own type, grants of routes, models that it may not use itself; with a team it sees that team alone, and with a team or
+//! models of its own it cannot change teams. `read_only` sees the same and changes nothing. Any other key that may use the key API looks itself up. Who may not
 //! see a key is not told whether there is one.
 
 use super::call::Call;
@@ -54,7 +54,10 @@ impl Asker {
             KeyType::Routes => false,
             KeyType::Default => call == Call::KeyInfo,
             KeyType::ReadOnly => call.only_reads(),
-            KeyType::Management => call.only_reads() || call.is_about_keys() || scope == Scope::All,
+            // Who is limited to models could lift a team's limit on them.
+            KeyType::Management => {
+                call.only_reads() || call.is_about_keys() || (scope == Scope::All && record.models.is_empty())
+            }
         };
         let listed = |entry: &String| {
             GROUPS.contains(&entry.as_str())

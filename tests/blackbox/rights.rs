@@ -142,6 +142,7 @@ fn a_management_key_makes_nobody_more_than_itself() {
         (&free, "/key/block", json!({ "key": ours }), 403),
         (&free, "/key/delete", json!({ "keys": [mine, ours] }), 403),
         (&free, "/team/new", json!({"metadata": {"denied_passthrough_routes": []}}), 403),
+        (&narrow, "/team/update", json!({"team_id": "ours", "models": []}), 403),
         (&narrow, "/key/generate", json!({}), 403),
         (&narrow, "/key/generate", json!({"models": ["gpt-4", "gpt-5"]}), 403),
         (&narrow, "/key/generate", json!({"models": ["gpt-4", "o3"]}), 200),
