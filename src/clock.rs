@@ -4,6 +4,7 @@
 //! that goes on only forward is for windows, and is the same for every process of the machine, so that one can hand its windows to
 //! the next; the other, of the calendar, is for what a person has written down.
 
+use std::cell::Cell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
@@ -17,16 +18,31 @@ pub struct Moment {
     pub calendar: u64,
 }
 
+/// How far the calendar is ahead of the other clock, looked up once a second: a request need not read both.
+#[derive(Clone, Copy)]
+struct Ahead {
+    second: u64,
+    by: u64,
+}
+
+thread_local! {
+    static AHEAD: Cell<Ahead> = const { Cell::new(Ahead { second: u64::MAX, by: 0 }) };
+}
+
 impl Moment {
     /// Now.
     pub fn now() -> Self {
-        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let millis = |time: Duration| time.as_secs().saturating_mul(1000) + u64::from(time.subsec_millis());
         // The clock is there on every Linux; were it not, nothing would ever be forgotten, and no limit opened.
         let steady = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
-        Self {
-            steady: millis(steady),
-            calendar: millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
+        let steady = millis(steady);
+        let ahead = AHEAD.get();
+        if ahead.second == steady / 1000 {
+            return Self { steady, calendar: steady.saturating_add(ahead.by) };
         }
+        let calendar = millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+        AHEAD.set(Ahead { second: steady / 1000, by: calendar.saturating_sub(steady) });
+        Self { steady, calendar }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use http::{StatusCode, Version};
 
@@ -147,7 +147,7 @@ fn object(out: &mut Vec<u8>, path: &str, ctx: &RequestCtx) {
     let route = record.route.as_deref();
     let after = |time: Instant| time.saturating_duration_since(record.begun);
     let mut line = Object(out);
-    line.plain("\"time\":", &logger::rfc3339(SystemTime::now()));
+    line.plain("\"time\":", &logger::rfc3339(record.ended_at()));
     line.plain("\"call_id\":", record.call_id());
     if let Some(client) = record.client {
         line.address("\"client\":", client);

@@ -162,6 +162,8 @@ impl ProxyHttp for EdgeProxy {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool> {
+        let now = Moment::now();
+        ctx.record.arrived = now.calendar;
         let header = session.req_header();
         let head = Head {
             method: &header.method,
@@ -170,7 +172,7 @@ impl ProxyHttp for EdgeProxy {
             version: header.version,
             client: ctx.record.client.map(|client| client.ip()),
             inside: self.inside,
-            now: Moment::now(),
+            now,
         };
         // Whoever asks how the process is must hear it above all when it is busy.
         if self.shared.load.is_over() && admit::probe(&ctx.snapshot, head.target).is_none() {

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderMap, Method, Version};
 use pingora::prelude::{Error, Session};
@@ -25,6 +25,8 @@ const MOST_CALL_ID: usize = 128;
 pub(super) struct RequestRecord {
     call_id: String,
     pub(super) begun: Instant,
+    /// When that was, by the calendar, in milliseconds since 1970; 0: nobody has looked.
+    pub(super) arrived: u64,
     /// Where the connection comes from: a client, or a proxy before us.
     pub(super) peer: Option<SocketAddr>,
     pub(super) client: Option<SocketAddr>,
@@ -54,6 +56,7 @@ impl RequestRecord {
         Self {
             call_id: String::new(),
             begun: Instant::now(),
+            arrived: 0,
             peer: None,
             client: None,
             method: Method::GET,
@@ -147,6 +150,14 @@ impl RequestRecord {
         }
         let why = if std::thread::panicking() { "the proxy failed" } else { "the client left" };
         self.note.get_or_insert_with(|| why.to_owned());
+    }
+
+    /// When it ended, by the calendar.
+    pub(super) fn ended_at(&self) -> SystemTime {
+        match self.arrived {
+            0 => SystemTime::now(),
+            arrived => SystemTime::UNIX_EPOCH + Duration::from_millis(arrived) + self.took(),
+        }
     }
 
     pub(super) fn took(&self) -> Duration {
