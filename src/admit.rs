@@ -6,6 +6,7 @@
 
 mod own;
 mod quota;
+mod refuse;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,12 +18,11 @@ use http::{Method, Version};
 
 use crate::auth::{AuthFault, KeyPlaces, Principal};
 use crate::clock::Moment;
-use crate::framing::{Fault, is_length, looks_alike};
 use crate::health::Probe;
 use crate::limit::{Held, Place};
 use crate::management::{Asked, Call};
 use crate::rejection::{Dialect, Rejection};
-use crate::route::{Found, Match, Methods, PathError, RequestPath, is_reserved};
+use crate::route::{Found, Match, PathError, RequestPath, is_reserved};
 use crate::snapshot::{Access, Lead, Member, Route, Snapshot};
 
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
@@ -132,12 +132,12 @@ pub fn step(snapshot: &Snapshot, head: Head<'_>) -> Step {
 
 fn admit(snapshot: &Snapshot, head: Head<'_>, seen: &mut Seen) -> Result<Step, Rejection> {
     let (raw, query) = split_target(head.target);
-    refuse_method(snapshot, head.method)?;
-    refuse_misreadable(head)?;
+    refuse::method(snapshot, head.method)?;
+    refuse::misreadable(head)?;
     let whole = RequestPath::parse(raw).map_err(Rejection::BadPath)?;
     let below = below_root(snapshot, &whole);
     let path = below.as_ref().unwrap_or(&whole);
-    refuse_loop(snapshot, head.headers)?;
+    refuse::looped(snapshot, head.headers)?;
     if is_reserved(path) {
         return own::asked(snapshot, path, &whole, head, query);
     }
@@ -156,7 +156,7 @@ fn admit(snapshot: &Snapshot, head: Head<'_>, seen: &mut Seen) -> Result<Step, R
     if head.headers.contains_key(header::UPGRADE) && is_websocket(head.headers) {
         return Err(Rejection::Upgrade);
     }
-    refuse_expectation(head)?;
+    refuse::expectation(head)?;
     let Lead::Group(group) = &found.value.lead else { return Err(Rejection::NotServedYet("Adapter routes")) };
     limit_body(snapshot, head.headers)?;
     let place = match &snapshot.gate {
@@ -238,54 +238,6 @@ fn split_target(target: &[u8]) -> (&[u8], Option<&[u8]>) {
         Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..)),
         None => (path, None),
     }
-}
-
-/// What HTTP/2 allows and an HTTP/1 origin could misread; of HTTP/1 the edge has judged every line.
-fn refuse_misreadable(head: Head<'_>) -> Result<(), Rejection> {
-    if head.version != Version::HTTP_2 {
-        return Ok(());
-    }
-    // RFC 9113 section 8.3.1: there a path is a path, or `*`.
-    if !matches!(head.target, [b'/', ..] | b"*") {
-        return Err(Rejection::BadFrame(Fault::Target));
-    }
-    if head.headers.keys().any(|name| looks_alike(name.as_str().as_bytes())) {
-        return Err(Rejection::BadFrame(Fault::LookAlike));
-    }
-    let mut lengths = head.headers.get_all(header::CONTENT_LENGTH).iter();
-    if lengths.next().is_some_and(|length| !is_length(length.as_bytes())) || lengths.next().is_some() {
-        return Err(Rejection::BadFrame(Fault::Length));
-    }
-    Ok(())
-}
-
-/// The one asks for a tunnel, the other for an echo of credentials; some upstreams read methods in any case. A key is a legal
-/// method, and would stand in logs.
-fn refuse_method(snapshot: &Snapshot, method: &Method) -> Result<(), Rejection> {
-    if matches!(*method, Method::GET | Method::POST) {
-        return Ok(());
-    }
-    let never = ["CONNECT", "TRACE"].iter().any(|never| method.as_str().eq_ignore_ascii_case(never));
-    if !never && !snapshot.keyring.occurs_in(method.as_str().as_bytes()) {
-        return Ok(());
-    }
-    Err(Rejection::MethodNotAllowed(Methods::any().names().into_iter().map(str::to_owned).collect()))
-}
-
-/// RFC 9110 section 10.1.1 knows one expectation; HTTP/1.0 knows none, and there it means nothing.
-fn refuse_expectation(head: Head<'_>) -> Result<(), Rejection> {
-    let other = |value: &HeaderValue| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"100-continue");
-    if head.version != Version::HTTP_10 && head.headers.get_all(header::EXPECT).iter().any(other) {
-        return Err(Rejection::Expectation);
-    }
-    Ok(())
-}
-
-/// A request that this process has sent comes back signed in `Via` (RFC 9110 section 7.6.3).
-fn refuse_loop(snapshot: &Snapshot, headers: &HeaderMap) -> Result<(), Rejection> {
-    let ours = snapshot.pseudonym.as_bytes();
-    let looped = headers.get_all(header::VIA).iter().any(|via| memchr::memmem::find(via.as_bytes(), ours).is_some());
-    if looped { Err(Rejection::Loop) } else { Ok(()) }
 }
 
 fn find<'s>(

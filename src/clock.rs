@@ -71,7 +71,11 @@ pub fn parse_rfc3339(text: &str) -> Option<u64> {
 
 /// The time of RFC 3339 that is so many milliseconds after 1970, in UTC.
 pub fn rfc3339(millis: u64) -> String {
-    let (seconds, millis) = (millis / 1000, millis % 1000);
+    format!("{}.{:03}Z", civil(millis / 1000), millis % 1000)
+}
+
+/// Date and time of a second since 1970, in UTC: `1970-01-01T00:00:00`.
+pub fn civil(seconds: u64) -> String {
     let (day, second) = (seconds / 86_400, seconds % 86_400);
     // civil_from_days of the same paper; the era that begins in March of the year 0.
     let shifted = day + 719_468;
@@ -83,7 +87,7 @@ pub fn rfc3339(millis: u64) -> String {
     let month = if index < 10 { index + 3 } else { index - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}")
 }
 
 fn offset_minutes(text: &str) -> Option<i64> {

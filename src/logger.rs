@@ -15,6 +15,8 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use once_cell::sync::OnceCell;
 use parking_lot::{Condvar, Mutex};
 
+use crate::clock::civil;
+
 /// The most bytes that wait to be written.
 const CAPACITY: usize = 4 << 20;
 /// How long lines are gathered before one write takes them all.
@@ -191,22 +193,6 @@ pub fn rfc3339(time: SystemTime) -> String {
         out.extend(['.', digit(millis / 100), digit(millis / 10), digit(millis), 'Z']);
         out
     })
-}
-
-/// Date and time of a second since 1970.
-fn civil(since: u64) -> String {
-    let (days, seconds) = (since / 86_400, since % 86_400);
-    // H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_index = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_index + 2) / 5 + 1;
-    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 
 mod watch;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 use watch::Watch;
 
-use crate::config::env::Stamp;
+use crate::config::noted::Stamp;
 use crate::config::{Config, Diff};
 use crate::snapshot::{Draft, Snapshot};
 
@@ -157,7 +158,12 @@ impl Reloader {
                 let wanted = answer.is_some() || self.watch.look();
                 let outcome = wanted.then(|| {
                     self.observer.begins();
-                    self.reload()
+                    // A fault of ours must not be the last reload: the next file may be one that it does not meet.
+                    let reloaded = catch_unwind(AssertUnwindSafe(|| self.reload()));
+                    reloaded.unwrap_or_else(|_| Outcome::Refused {
+                        generation: self.generation.load(Ordering::Acquire),
+                        problems: vec!["Tollgate itself has failed; restart it to be sure of what is in force".into()],
+                    })
                 });
                 (self, outcome, answer)
             });

@@ -31,8 +31,8 @@ use tokio::task::JoinSet;
 use tuned::Tuned;
 
 use crate::admin::Admin;
-use crate::config::env::Stamp;
 use crate::config::listen::Listen;
+use crate::config::noted::Stamp;
 use crate::config::{self, Config, LogFormat};
 use crate::edge::{self, Certificate, Edge};
 use crate::metrics::Metrics;

@@ -200,7 +200,7 @@ pub fn draft(config: &Config, book: &Arc<Book>, before: Option<&Snapshot>, repor
     let mut counters = FxHashMap::default();
     for endpoint in &config.endpoints {
         let counter = before.and_then(|before| before.counters.get(&endpoint.identity()).cloned()).unwrap_or_default();
-        if let Some(entry) = entry::route(endpoint, &places, &config.network, &config.listen, &counter, report) {
+        if let Some(entry) = entry::route(endpoint, &places, &config.network, &config.reachable, &counter, report) {
             if entry.2.quota.is_some() {
                 counters.insert(endpoint.identity(), counter);
             }

@@ -2,21 +2,24 @@
 //!
 //! The law: a team that goes takes its keys with it, as in LiteLLM: a key without its team would have lost its limits.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{Planned, Request};
-use crate::auth::{Book, TeamRecord, Time};
-use crate::management::{Asked, BadField, Fault, Query, key, team, word, words};
+use crate::auth::{Book, Key, TeamRecord, Time};
+use crate::management::{Asked, BadField, Fault, Query, key, label, team, word, words};
 use crate::store::Change;
 
 pub(super) fn new(book: &Book, request: &Request) -> Planned {
     let Request { asker, body, now, .. } = request;
     asker.may_set(body)?;
-    let id = body.get("team_id").map_or(Ok(None), |value| word("team_id", value))?;
+    let id = body.get("team_id").map_or(Ok(None), |value| label("team_id", value))?;
     let id = id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     if book.team(&id).is_some() {
         return Err(Fault::TeamTaken);
     }
+    asker.may_change_team_of(of(book, &id).iter().map(|key| &**key))?;
     let record = team::apply(&TeamRecord::new(id, *now), body, &["team_id"], *now)?;
     let answer = team::show(&record);
     Ok((vec![put(record)], answer.into()))
@@ -42,12 +45,12 @@ pub(super) fn delete(book: &Book, request: &Request) -> Planned {
     let mut changes = Vec::new();
     for id in &ids {
         let known = book.team(id).filter(|team| asker.sees_team(&team.record.id));
-        known.ok_or(Fault::NoTeam)?;
+        asker.may_remove(&known.ok_or(Fault::NoTeam)?.record)?;
+        let keys = of(book, id);
+        asker.may_change_team_of(keys.iter().map(|key| &**key))?;
         changes.push(Change::NoTeam(id.clone()));
+        changes.extend(keys.iter().filter(|key| !key.fixed).map(|key| Change::NoKey(key.record.id)));
     }
-    let gone = |id: &Option<String>| id.as_ref().is_some_and(|id| ids.contains(id));
-    let keys = book.keys().into_iter().filter(|key| gone(&key.record.team_id) && !key.fixed);
-    changes.extend(keys.map(|key| Change::NoKey(key.record.id)));
     Ok((changes, json!({ "deleted_teams": ids })))
 }
 
@@ -72,7 +75,7 @@ pub(super) fn info(book: &Book, asked: &Asked, now: Time) -> Result<Value, Fault
     let most = query.number("key_limit", 0..=usize::MAX)?.unwrap_or(usize::MAX);
     let id = query.text("team_id").ok_or(BadField::Missing("team_id"))?;
     let found = book.team(id).filter(|_| asked.asker.sees_team(id)).ok_or(Fault::NoTeam)?;
-    let mut keys: Vec<_> = book.keys().into_iter().filter(|key| key.record.team_id.as_deref() == Some(id)).collect();
+    let mut keys = of(book, id);
     keys.sort_by_key(|key| (key.record.created_at, key.record.id));
     let keys: Vec<Value> = keys.iter().take(most).map(|found| key::show(&found.record, now).into()).collect();
     Ok(json!({
@@ -100,12 +103,18 @@ pub(super) fn list(book: &Book, asked: &Asked, _: Time) -> Result<Value, Fault> 
     Ok(teams.iter().map(|found| Value::Object(team::show(&found.record))).collect())
 }
 
-/// The team that a request names.
+/// The team that a request would change.
 fn named(book: &Book, request: &Request) -> Result<TeamRecord, Fault> {
     let id = request.body.get("team_id").map_or(Ok(None), |value| word("team_id", value))?;
     let id = id.ok_or(BadField::Missing("team_id"))?;
     let found = book.team(&id).filter(|_| request.asker.sees_team(&id)).ok_or(Fault::NoTeam)?;
+    request.asker.may_change_team_of(of(book, &id).iter().map(|key| &**key))?;
     Ok(found.record.clone())
+}
+
+/// The keys of a team, or that wait for it.
+fn of(book: &Book, id: &str) -> Vec<Arc<Key>> {
+    book.keys().into_iter().filter(|key| key.record.team_id.as_deref() == Some(id)).collect()
 }
 
 fn put(record: TeamRecord) -> Change {

@@ -4,7 +4,7 @@
 
 use http::Method;
 
-use super::{Head, Managed, Step, authenticate, quota, refuse_expectation, shown};
+use super::{Head, Managed, Step, authenticate, quota, refuse, shown};
 use crate::auth::Principal;
 use crate::health::{self, Probe};
 use crate::limit::Held;
@@ -57,7 +57,7 @@ fn manage(
     let Some(principal) = authenticate(snapshot, &snapshot.places, false, head, path, query)? else {
         return Err(Rejection::Management(management::Fault::NotAllowed));
     };
-    refuse_expectation(head)?;
+    refuse::expectation(head)?;
     let asker = Asker::permitted(&principal, call).map_err(Rejection::Management)?;
     let held = match &principal {
         Principal::Master => Held::default(),

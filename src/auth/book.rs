@@ -60,12 +60,11 @@ pub struct Book {
 }
 
 impl Counts {
-    /// With room for what `quota` has counted.
-    fn with_room(mut self, quota: &Quota) -> Self {
+    /// Makes room for what `quota` has counted.
+    fn make_room(&mut self, quota: &Quota) {
         if !quota.model_requests.is_empty() {
             self.models.get_or_insert_default();
         }
-        self
     }
 
     /// The counter of a model. Only models that have a limit are asked for; without one there is none.
@@ -157,23 +156,40 @@ impl Book {
     /// Puts a key in, or changes it. A key of the config is not changed by one that is not: false.
     pub fn put(&self, record: KeyRecord, fixed: bool) -> bool {
         let Some(part) = self.part(&record.id) else { return false };
-        // Looked up before its part is locked, which may be the same.
-        let line = self.line(&record);
-        let mut part = part.write();
-        let before = part.get(&record.id).cloned();
+        // Held to the end, so that writers come one after another; readers never ask for it.
+        let mut lines = self.lines.lock();
+        let before = self.get(&record.id);
         if before.as_ref().is_some_and(|key| key.fixed) && !fixed {
             return false;
         }
-        let counts =
-            before.as_ref().map(|key| key.counts.clone()).or(line).unwrap_or_default().with_room(&record.quota);
+        let counts = self.counts(&mut lines, &record, before.as_deref());
         let key = Arc::new(Key { record, fixed, counts });
-        part.insert(key.record.id, Arc::clone(&key));
-        drop(part);
+        part.write().insert(key.record.id, Arc::clone(&key));
         if before.is_none() {
             self.count.fetch_add(1, Ordering::Release);
         }
         self.rename(before.as_deref(), Some(&key));
         true
+    }
+
+    /// What is counted for a key: what was, or what is counted for its line, whichever key of it came first.
+    fn counts(&self, lines: &mut FxHashMap<KeyId, Counts>, record: &KeyRecord, before: Option<&Key>) -> Counts {
+        let first = record.line.unwrap_or(record.id);
+        let begun = || before.map(|key| key.counts.clone()).or_else(|| self.get(&first).map(|key| key.counts.clone()));
+        if record.line.is_some() && !lines.contains_key(&first) {
+            lines.insert(first, begun().unwrap_or_default());
+        }
+        match lines.get_mut(&first) {
+            Some(line) => {
+                line.make_room(&record.quota);
+                line.clone()
+            }
+            None => {
+                let mut counts = begun().unwrap_or_default();
+                counts.make_room(&record.quota);
+                counts
+            }
+        }
     }
 
     /// Makes `records` the keys of the config, in place of those that are. Whether one was taken out, under whose id a store may
@@ -213,18 +229,6 @@ impl Book {
         true
     }
 
-    /// What is counted for the line that a new key belongs to, whichever of its keys came first.
-    fn line(&self, record: &KeyRecord) -> Option<Counts> {
-        let mut lines = self.lines.lock();
-        match record.line {
-            None => lines.get(&record.id).cloned(),
-            Some(first) => {
-                let begun = || self.get(&first).map(|key| key.counts.clone()).unwrap_or_default();
-                Some(lines.entry(first).or_insert_with(begun).clone())
-            }
-        }
-    }
-
     /// Keeps the aliases true after a key has changed from `before` to `after`.
     fn rename(&self, before: Option<&Key>, after: Option<&Arc<Key>>) {
         let alias =
@@ -247,7 +251,8 @@ impl Book {
     /// Puts a team in, or changes it.
     pub fn put_team(&self, record: TeamRecord) {
         let mut teams = self.teams.write();
-        let counts = teams.get(&record.id).map(|team| team.counts.clone()).unwrap_or_default().with_room(&record.quota);
+        let mut counts = teams.get(&record.id).map(|team| team.counts.clone()).unwrap_or_default();
+        counts.make_room(&record.quota);
         teams.insert(record.id.clone(), Arc::new(Team { record, counts }));
     }
 

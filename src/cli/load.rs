@@ -7,8 +7,9 @@ use super::output::complain;
 use super::settings::Settings;
 use super::state::{self, State};
 use crate::auth::Book;
-use crate::config::env::{Noted, Process, Stamp};
+use crate::config::env::Process;
 use crate::config::error::Report;
+use crate::config::noted::{Noted, Stamp};
 use crate::config::{self, Config, Overrides};
 use crate::reload::Candidate;
 use crate::snapshot::{self, Snapshot};
@@ -67,10 +68,14 @@ pub(super) fn ready(path: &Path, environ: &Process, settings: &Settings, make: b
 pub(super) fn again(path: &Path, overrides: &Overrides, before: &Snapshot) -> Result<Candidate, Vec<String>> {
     // Variables of a process stay; those of `.env` may have changed.
     let environ = Process::with_dotenv().map_err(|text| vec![text])?;
-    let environ = Noted::new(&environ);
+    let environ = Noted::new(&environ).without_waiting();
     let (config, mut report) = config::load(path, &environ, overrides);
     let book = before.keyring.book().cloned().unwrap_or_else(|| Arc::new(Book::passing()));
     let made = config.and_then(|config| {
+        if config.says_nothing() {
+            let what = "the file says nothing: no route, no key";
+            report.problem(&config.site, what, "write it whole; beside it and renamed, nobody reads half of it");
+        }
         trust::check(config.network.ca_pem.as_ref(), &mut report);
         edge::check_certificates(&config.listen, &mut report);
         snapshot::draft(&config, &book, Some(before), &mut report).map(|draft| (config, draft))

@@ -9,11 +9,12 @@ use super::load::{Ready, again, print, ready};
 use super::output::{complain, count, say};
 use super::settings::Settings;
 use super::{BAD_CONFIG, OK, welcome};
+use crate::config::Overrides;
 use crate::config::env::Process;
 use crate::logger;
 use crate::proxy::Format;
 use crate::reload::{self, Source};
-use crate::server::{self, Options, Setup, Workers};
+use crate::server::{self, Bound, Options, Setup, Workers};
 
 /// Serves the file at `path` until a signal ends it.
 pub(super) fn run(environ: &Process, settings: &Settings, path: &Path) -> u8 {
@@ -56,13 +57,19 @@ fn start(environ: &Process, settings: &Settings, path: &Path, begun: Instant) ->
         options: Options { usual_format, detailed: settings.detailed },
         asked,
         files,
-        source: source(path, settings),
+        source: source(path, settings, &bound),
     };
     workers.serve(bound, setup).map_err(|error| format!("error: {error}\n"))
 }
 
-/// The file at `path`, read again.
-fn source(path: &Path, settings: &Settings) -> Source {
-    let (path, overrides) = (path.to_owned(), settings.overrides.clone());
+/// The file at `path`, read again while `bound` stays open.
+fn source(path: &Path, settings: &Settings, bound: &[Bound]) -> Source {
+    let listening = |inside| bound.iter().filter(move |bound| bound.is_inside() == inside).map(Bound::listen).cloned();
+    let path = path.to_owned();
+    let overrides = Overrides {
+        serving: listening(false).collect(),
+        serving_inside: listening(true).collect(),
+        ..settings.overrides.clone()
+    };
     Box::new(move |before| again(&path, &overrides, before))
 }

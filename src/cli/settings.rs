@@ -72,6 +72,7 @@ impl Settings {
                 root_path: variable("SERVER_ROOT_PATH"),
                 tls_key,
                 tls_cert,
+                ..Overrides::default()
             },
             workers: number(arguments.workers, "NUM_WORKERS", variable("NUM_WORKERS"), 1..=1024)?,
             level: level.unwrap_or(Level::Info),

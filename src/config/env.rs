@@ -6,12 +6,10 @@
 //!
 //! It does not read the config file itself, and nothing here runs once requests are served.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::env::VarError;
 use std::fmt;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::dotenv;
@@ -87,47 +85,6 @@ impl Environ for Overlay<'_> {
 
     fn file(&self, path: &Path) -> std::io::Result<Vec<u8>> {
         self.below.file(&self.folder.join(path))
-    }
-}
-
-/// What the file system says of a file: device, number, length, and when it was changed; none: there is no such file.
-pub type Stamp = Option<(u64, u64, u64, i64, i64)>;
-
-/// The stamp of the file at `path`, or where a link there leads.
-pub fn stamp(path: &Path) -> Stamp {
-    let file = std::fs::metadata(path).ok()?;
-    Some((file.dev(), file.ino(), file.len(), file.mtime(), file.mtime_nsec()))
-}
-
-/// Another environment, and which of its files were read, with their stamps from before that.
-pub struct Noted<'a> {
-    below: &'a dyn Environ,
-    files: RefCell<Vec<(PathBuf, Stamp)>>,
-}
-
-impl<'a> Noted<'a> {
-    /// One whose files nobody has read yet.
-    pub fn new(below: &'a dyn Environ) -> Self {
-        Self { below, files: RefCell::default() }
-    }
-
-    /// The files that were read, each once.
-    pub fn into_files(self) -> Vec<(PathBuf, Stamp)> {
-        let mut files = self.files.into_inner();
-        files.sort();
-        files.dedup_by(|one, other| one.0 == other.0);
-        files
-    }
-}
-
-impl Environ for Noted<'_> {
-    fn variable(&self, name: &str) -> Option<String> {
-        self.below.variable(name)
-    }
-
-    fn file(&self, path: &Path) -> std::io::Result<Vec<u8>> {
-        self.files.borrow_mut().push((path.to_owned(), stamp(path)));
-        self.below.file(path)
     }
 }
 

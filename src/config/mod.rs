@@ -20,6 +20,7 @@ pub mod error;
 mod fields;
 mod include;
 pub mod listen;
+pub mod noted;
 mod raw;
 mod schema;
 mod section;
@@ -42,6 +43,10 @@ pub struct Overrides {
     pub tls_cert: Option<PathBuf>,
     /// `--ssl_keyfile_path`.
     pub tls_key: Option<PathBuf>,
+    /// Where a running process listens already, whatever the file says now.
+    pub serving: Vec<listen::Listen>,
+    /// Where it serves what is no route.
+    pub serving_inside: Vec<listen::Listen>,
 }
 
 /// A valid config.
@@ -51,6 +56,8 @@ pub struct Config {
     pub site: Site,
     /// Where to listen.
     pub listen: Vec<listen::Listen>,
+    /// Every listener that requests can come to: those of the file, and those that are there already.
+    pub reachable: Vec<listen::Listen>,
     /// Where what is counted can be read; none: beside the first of `listen`, if that is free.
     pub admin: Option<Vec<listen::Listen>>,
     /// Whether it can be read beside the routes, too.
@@ -326,6 +333,13 @@ pub struct HeaderText {
     pub value: Expanded,
     /// Where it stands.
     pub site: Site,
+}
+
+impl Config {
+    /// Whether nothing could be asked of it: a file looks so while it is being written.
+    pub fn says_nothing(&self) -> bool {
+        self.endpoints.is_empty() && self.keys.is_empty() && self.master_key.is_none()
+    }
 }
 
 impl Endpoint {

@@ -84,7 +84,11 @@ pub fn config(
     let folder = path.parent().unwrap_or(Path::new(""));
     let edge = edge::read(own.as_ref(), report);
     let listen = listen::read(own.as_ref(), overrides, folder, &edge, top.site(), report);
-    let (master_key, key_meant) = master_key(general.as_ref(), &environ, &listen, top.site(), report);
+    let admin = own.as_ref().and_then(|own| listen::admin(own, report));
+    // A socket that a reload cannot close is as reachable as before.
+    let outside = [listen.as_slice(), &overrides.serving].concat();
+    let reachable = [&outside, admin.as_deref().unwrap_or_default(), &overrides.serving_inside].concat();
+    let (master_key, key_meant) = master_key(general.as_ref(), &environ, &reachable, top.site(), report);
     let flag = |key: &str, report: &mut Report| own.as_ref().and_then(|own| own.boolean(key, report));
     let defaults = Defaults {
         auth: flag("default_auth", report),
@@ -93,20 +97,7 @@ pub fn config(
         allow_metadata: flag("allow_metadata", report).unwrap_or(false),
         accepted,
     };
-    let endpoints: Vec<Endpoint> = general
-        .as_ref()
-        .and_then(|general| general.list("pass_through_endpoints", report))
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|(node, site)| endpoint::read(node, &site, &defaults, &environ, report))
-        .collect();
-    if endpoints.is_empty() && report.is_clean() {
-        report.notice(
-            top.site(),
-            "the file has no routes: every request will be answered 404",
-            "add general_settings.pass_through_endpoints",
-        );
-    }
+    let endpoints = endpoints(general.as_ref(), &defaults, &environ, top.site(), report);
     refuse_database(general.as_ref(), report);
     let store = own.as_ref().and_then(|own| store(own, folder, report));
     let keys = own.as_ref().map_or_else(Vec::new, |own| keys::read(own, &environ, report));
@@ -114,10 +105,11 @@ pub fn config(
     unique_ids(&endpoints, report);
     // Keys of the file open routes too, and so do those of a store that somebody has set up.
     let openable = key_meant || !keys.is_empty() || store.is_some();
-    guard_open_routes(&endpoints, &listen, openable, report);
+    guard_open_routes(&endpoints, &outside, openable, report);
     Some(Config {
         site: top.site().clone(),
-        admin: own.as_ref().and_then(|own| listen::admin(own, report)),
+        admin,
+        reachable,
         metrics_need_key: library
             .and_then(|library| library.boolean("require_auth_for_metrics_endpoint", report))
             .unwrap_or(false),
@@ -136,6 +128,27 @@ pub fn config(
         master_key,
         endpoints,
     })
+}
+
+/// The routes of the file. That there is none is worth a word only where nothing else is wrong.
+fn endpoints(
+    general: Option<&Section<'_>>,
+    defaults: &Defaults,
+    environ: &dyn Environ,
+    top: &Site,
+    report: &mut Report,
+) -> Vec<Endpoint> {
+    let list = general.and_then(|general| general.list("pass_through_endpoints", report)).unwrap_or_default();
+    let read = |(node, site): (_, Site)| endpoint::read(node, &site, defaults, environ, report);
+    let endpoints: Vec<Endpoint> = list.into_iter().filter_map(read).collect();
+    if endpoints.is_empty() && report.is_clean() {
+        report.notice(
+            top,
+            "the file has no routes: every request will be answered 404",
+            "add general_settings.pass_through_endpoints",
+        );
+    }
+    endpoints
 }
 
 /// Read before anything else, since every other section asks it.
@@ -258,11 +271,18 @@ fn master_key(
 
 /// A positive number of seconds.
 pub(super) fn seconds(section: Option<&Section<'_>>, key: &str, report: &mut Report) -> Option<f64> {
-    let section = section?;
-    let value = section.number(key, report)?;
-    if value > 0.0 && value <= 31_536_000.0 {
-        return Some(value);
-    }
+    seconds_or_none(section, key, report).filter(|value| *value > 0.0 || no_timeout(section, key, *value, report))
+}
+
+/// A number of seconds, 0 among them. No clock goes further than the bound.
+pub(super) fn seconds_or_none(section: Option<&Section<'_>>, key: &str, report: &mut Report) -> Option<f64> {
+    let value = section?.number(key, report)?;
+    Some(value).filter(|value| *value <= 31_536_000.0 || no_timeout(section, key, *value, report))
+}
+
+/// Says so: false.
+fn no_timeout(section: Option<&Section<'_>>, key: &str, value: f64, report: &mut Report) -> bool {
+    let Some(section) = section else { return false };
     if let Some(entry) = section.entry(key) {
         report.problem(
             &section.site_of(entry),
@@ -270,7 +290,7 @@ pub(super) fn seconds(section: Option<&Section<'_>>, key: &str, report: &mut Rep
             "write a number above 0, at most a year",
         );
     }
-    None
+    false
 }
 
 /// A limit on requests; 0 lets none pass.

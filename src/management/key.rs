@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::duration::span;
 use super::fault::BadField;
-use super::value::{Body, flag, is_empty, known, mapping, nearest, number, numbers, refuse_unenforced, word, words};
+use super::value::{
+    Body, flag, is_empty, known, label, mapping, nearest, number, numbers, refuse_unenforced, word, words,
+};
 use crate::auth::{KeyRecord, KeyType, Time};
 use crate::clock::rfc3339;
 
@@ -157,14 +159,14 @@ fn set(record: &mut KeyRecord, name: &'static str, value: &Value, now: Time) -> 
         "allowed_passthrough_routes" => record.allowed_passthrough = words(name, value)?,
         "denied_passthrough_routes" => record.denied_passthrough = words(name, value)?,
         "blocked" => record.blocked = flag(name, value)?,
-        "key_alias" => record.alias = word(name, value)?,
+        "key_alias" => record.alias = label(name, value)?,
         "metadata" => {
             record.metadata = mapping(name, value)?;
             record.metadata.retain(|name, _| known(IN_METADATA, name).is_none());
         }
         "tags" => record.tags = words(name, value)?,
-        "user_id" => record.user_id = word(name, value)?,
-        "team_id" => record.team_id = word(name, value)?,
+        "user_id" => record.user_id = label(name, value)?,
+        "team_id" => record.team_id = label(name, value)?,
         // `KEPT` has no other; a test says so.
         _ => return Err(BadField::Unknown(None)),
     }

@@ -19,4 +19,4 @@ pub use duration::span;
 pub use fault::{BadField, Fault};
 pub use query::Query;
 pub use rights::{Asker, Scope};
-pub use value::{Body, is_empty, read, word, words};
+pub use value::{Body, is_empty, label, read, word, words};

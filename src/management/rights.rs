@@ -8,7 +8,7 @@
 use super::call::Call;
 use super::fault::Fault;
 use super::{key, value::Body};
-use crate::auth::{KeyId, KeyRecord, KeyType, Principal, is_like};
+use crate::auth::{Key, KeyId, KeyRecord, KeyType, Principal, TeamRecord, is_like};
 
 /// The keys and teams that somebody may see.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,12 @@ pub struct Asker {
     pub scope: Scope,
     /// The models that it may use, and give; empty: all.
     models: Vec<String>,
+    /// Whether it is limited to some calls.
+    some_calls: bool,
 }
+
+/// Words for all models.
+const EVERY: &[&str] = &["all-proxy-models", "all-team-models", "*"];
 
 /// Words of LiteLLM's for groups of calls.
 const GROUPS: &[&str] =
@@ -68,12 +73,18 @@ impl Asker {
         if !may || !listed || call.is_masters() {
             return Err(Fault::NotAllowed);
         }
-        Ok(Self { name: record.shown().to_owned(), key: Some(record.id), scope, models: record.models.clone() })
+        Ok(Self {
+            name: record.shown().to_owned(),
+            key: Some(record.id),
+            scope,
+            models: record.models.clone(),
+            some_calls: !record.allowed_routes.is_empty(),
+        })
     }
 
     /// Who may everything, under a name.
     pub fn master(name: impl Into<String>) -> Self {
-        Self { name: name.into(), key: None, scope: Scope::All, models: Vec::new() }
+        Self { name: name.into(), key: None, scope: Scope::All, models: Vec::new(), some_calls: false }
     }
 
     /// Whether it may see `record`.
@@ -92,6 +103,18 @@ impl Asker {
             Scope::Team(team) => team == id,
             Scope::Key(_) => false,
         }
+    }
+
+    /// Whether it may change a team with these keys, or make one that they wait for: what the team does to them it would do.
+    pub fn may_change_team_of<'k>(&self, keys: impl IntoIterator<Item = &'k Key>) -> Result<(), Fault> {
+        let beyond = |key: &Key| key.fixed || key.record.key_type == KeyType::Management;
+        if self.is_master() || !keys.into_iter().any(beyond) { Ok(()) } else { Err(Fault::NotYours) }
+    }
+
+    /// Whether it may take `team` away: what the master has granted or denied would go with it.
+    pub fn may_remove(&self, team: &TeamRecord) -> Result<(), Fault> {
+        let plain = team.allowed_passthrough.is_empty() && team.denied_passthrough.is_empty();
+        if self.is_master() || plain { Ok(()) } else { Err(Fault::NotYours) }
     }
 
     /// Whether it may ask for these fields.
@@ -113,9 +136,17 @@ impl Asker {
         if !self.is_master() && after.key_type == KeyType::Management {
             return Err(Fault::MasterOnly("the key_type management"));
         }
-        let gives = |model: &String| self.models.iter().any(|known| known == model || is_like(known, model));
+        // LiteLLM's words for all models are no names of models, so that no family holds them.
+        let gives = |model: &String| {
+            let likes = |known: &String| {
+                EVERY.contains(&known.as_str()) || (!EVERY.contains(&model.as_str()) && is_like(known, model))
+            };
+            self.models.iter().any(|known| known == model || likes(known))
+        };
         let within = self.models.is_empty() || (!after.models.is_empty() && after.models.iter().all(gives));
-        if within && self.sees(after) { Ok(()) } else { Err(Fault::NotYours) }
+        // Who may make some calls only would make all that read by a key of this type.
+        let calls = !self.some_calls || after.key_type != KeyType::ReadOnly;
+        if within && calls && self.sees(after) { Ok(()) } else { Err(Fault::NotYours) }
     }
 
     fn is_master(&self) -> bool {

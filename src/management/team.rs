@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::fault::BadField;
-use super::value::{Body, flag, is_empty, known, mapping, nearest, number, numbers, refuse_unenforced, word, words};
+use super::value::{Body, flag, is_empty, known, label, mapping, nearest, number, numbers, refuse_unenforced, words};
 use crate::auth::{TeamRecord, Time};
 use crate::clock::rfc3339;
 
@@ -90,7 +90,7 @@ pub fn apply(record: &TeamRecord, body: &Body, own: &[&str], now: Time) -> Resul
 
 fn set(record: &mut TeamRecord, name: &'static str, value: &Value) -> Result<(), BadField> {
     match name {
-        "team_alias" => record.alias = word(name, value)?,
+        "team_alias" => record.alias = label(name, value)?,
         "models"
         | "model_rpm_limit"
         | "allowed_passthrough_routes"

@@ -26,6 +26,17 @@ pub fn word(name: &'static str, value: &Value) -> Result<Option<String>, BadFiel
     }
 }
 
+/// The longest name, in bytes: they are labels of metrics and stand in every log line.
+const LONGEST: usize = 255;
+
+/// What somebody calls something; an empty name says nothing.
+pub fn label(field: &'static str, value: &Value) -> Result<Option<String>, BadField> {
+    match word(field, value)? {
+        Some(text) if text.len() > LONGEST => Err(BadField::Value(field, "text of at most 255 bytes")),
+        other => Ok(other),
+    }
+}
+
 /// A list of text.
 pub fn words(name: &'static str, value: &Value) -> Result<Vec<String>, BadField> {
     let wanted = || BadField::Value(name, "a list of text");

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::env::{Stamp, stamp};
+use crate::config::noted::{Stamp, stamp};
 
 /// How often it is looked.
 pub(super) const LOOK: Duration = Duration::from_millis(250);

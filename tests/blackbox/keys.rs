@@ -230,6 +230,39 @@ fn a_key_can_be_put_in_anothers_place() {
 }
 
 #[test]
+fn a_limit_on_a_model_that_comes_after_a_rotation_counts_for_both() {
+    let origin = Origin::plain();
+    let gate = gate(&origin, "");
+    let rotated = |key: &str, body: Value| {
+        done(&gate, &format!("/key/{key}/regenerate"), Some(body))["key"].as_str().expect("key").to_owned()
+    };
+    let (first, _) = make(&gate, json!({}));
+    let second = rotated(&first, json!({}));
+    done(&gate, "/key/update", Some(json!({"key": second, "model_rpm_limit": {"x": 3}})));
+    let third = rotated(&second, json!({"grace_period": "1h"}));
+    let statuses: Vec<u16> = [&second, &third, &second, &third].map(|key| status(&gate, "/m/x/run", key)).into();
+    assert_eq!(statuses, [200, 200, 200, 429]);
+}
+
+#[test]
+fn names_have_a_length() {
+    let origin = Origin::plain();
+    let gate = gate(&origin, "");
+    let (long, longest) = ("x".repeat(256), "x".repeat(255));
+    for field in ["key_alias", "user_id"] {
+        assert_eq!(call(&gate, KEY, "/key/generate", Some(json!({ field: long }))).status(), 400, "{field}");
+        make(&gate, json!({ field: longest }));
+    }
+    for field in ["team_alias", "team_id"] {
+        assert_eq!(call(&gate, KEY, "/team/new", Some(json!({ field: long }))).status(), 400, "{field}");
+        done(&gate, "/team/new", Some(json!({ field: longest })));
+    }
+    let key = format!("sk-{}", "k".repeat(500));
+    assert_eq!(make(&gate, json!({ "key": key })).0, key, "a key may be longer");
+    done(&gate, "/key/block", Some(json!({ "key": key })));
+}
+
+#[test]
 fn keys_are_listed_in_pages() {
     let origin = Origin::plain();
     let gate =

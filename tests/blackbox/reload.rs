@@ -136,6 +136,56 @@ fn a_hangup_reloads_too_and_an_answer_says_what_changed() {
 }
 
 #[test]
+fn a_reload_is_judged_by_the_sockets_that_stay_open() {
+    let origin = Origin::plain();
+    let file = |listen: &str, admin: &str, auth: &str, master: &str| {
+        let entry = format!(
+            "{{path: /a, target: '{}', headers: {{X-Secret: os.environ/PROVIDER_KEY}}{auth}}}",
+            origin.url("/a")
+        );
+        routes(&[entry], &format!("tollgate: {{listen: ['{listen}:1'], admin_listen: '{admin}:0'}}"))
+            .replace(KEY, master)
+    };
+    let refused = |gate: &Gate, text: &str, expected: &str| {
+        write(gate, text);
+        let answer = reload(gate);
+        assert_eq!(answer.status(), 400, "{text}");
+        assert!(answer.text().contains(expected), "{}", answer.text());
+    };
+    let gate = Gate::start(&file("0.0.0.0", "127.0.0.1", ", auth: true", KEY));
+    refused(&gate, &file("127.0.0.1", "127.0.0.1", "", KEY), "nobody said who may use it");
+    refused(&gate, &file("127.0.0.1", "127.0.0.1", ", auth: true", "sk-1234"), "is one that everybody knows");
+    assert_eq!(send(gate.port, "POST /a HTTP/1.1", b"{}").status(), 401, "the route is as closed as it was");
+    let itself = file("127.0.0.1", "127.0.0.1", ", auth: true", KEY)
+        .replace(&origin.url("/a"), &format!("http://127.0.0.1:{}/a", gate.port));
+    refused(&gate, &itself, "the target is this proxy itself");
+    // The admin listener serves no route, but the key API.
+    let inside = Gate::start(&file("127.0.0.1", "0.0.0.0", "", KEY));
+    refused(&inside, &file("127.0.0.1", "127.0.0.1", "", "sk-1234"), "is one that everybody knows");
+}
+
+#[test]
+fn a_file_that_says_nothing_or_is_no_file_is_not_reloaded() {
+    let origin = Origin::plain();
+    let gate = Gate::start(&config(&origin, 1, ""));
+    for text in ["", "# being written\n", "general_settings:\n"] {
+        write(&gate, text);
+        let refused = reload(&gate);
+        assert_eq!(refused.status(), 400, "{text:?}");
+        assert!(refused.text().contains("the file says nothing"), "{}", refused.text());
+    }
+    let pipe = gate.folder().join("pipe.yaml");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo");
+    assert!(made.success());
+    write(&gate, &format!("include: [pipe.yaml]\n{}", config(&origin, 2, "")));
+    let refused = reload(&gate);
+    assert_eq!(refused.status(), 400);
+    assert!(refused.text().contains("it is no regular file"), "{}", refused.text());
+    write(&gate, &config(&origin, 3, ""));
+    assert_eq!(reloaded(&gate)["generation"], 2);
+}
+
+#[test]
 fn the_command_line_reloads_and_says_what_it_would_do() {
     let origin = Origin::plain();
     let gate = Gate::start(&config(&origin, 1, ""));

@@ -129,6 +129,8 @@ fn a_management_key_makes_nobody_more_than_itself() {
     };
     let free = management(json!({}));
     let narrow = management(json!({"models": ["gpt-4", "o*"]}));
+    let words = management(json!({"models": ["a*"]}));
+    let calls = management(json!({"allowed_routes": ["/key/generate"]}));
     let ours = management(json!({"team_id": "ours"}));
     let (theirs, _) = make(&gate, json!({"team_id": "theirs"}));
     let (mine, _) = make(&gate, json!({"team_id": "ours"}));
@@ -146,6 +148,12 @@ fn a_management_key_makes_nobody_more_than_itself() {
         (&narrow, "/key/generate", json!({}), 403),
         (&narrow, "/key/generate", json!({"models": ["gpt-4", "gpt-5"]}), 403),
         (&narrow, "/key/generate", json!({"models": ["gpt-4", "o3"]}), 200),
+        (&words, "/key/generate", json!({"models": ["all-proxy-models"]}), 403),
+        (&words, "/key/generate", json!({"models": ["all-team-models"]}), 403),
+        (&words, "/key/generate", json!({"models": ["*"]}), 403),
+        (&words, "/key/generate", json!({"models": ["ab*"]}), 200),
+        (&calls, "/key/generate", json!({"key_type": "read_only"}), 403),
+        (&calls, "/key/generate", json!({"key_type": "llm_api"}), 200),
         (&ours, "/key/generate", json!({"team_id": "theirs"}), 403),
         (&ours, "/key/update", json!({"key": mine, "team_id": null}), 403),
         (&ours, "/key/update", json!({"key": mine, "rpm_limit": 5}), 200),
@@ -162,6 +170,38 @@ fn a_management_key_makes_nobody_more_than_itself() {
     let listed: Value = serde_json::from_slice(&listed.body).expect("JSON");
     assert_eq!(listed["total_count"], 3, "of its team alone: itself, one that was there, one that it made");
     assert_eq!(done(&gate, "/key/list?key_alias=none", None)["total_count"], 0);
+}
+
+#[test]
+fn a_team_protects_what_a_management_key_may_not_touch() {
+    let origin = Origin::plain();
+    let waiting = "sk-config-key-0123456789";
+    let gate = gate(&origin, &format!("tollgate: {{keys: [{{key: {waiting}, team_id: held}}]}}"));
+    let (free, _) = make(&gate, json!({"key_type": "management"}));
+    done(&gate, "/team/new", Some(json!({"team_id": "led"})));
+    let (other, _) = make(&gate, json!({"key_type": "management", "team_id": "led"}));
+    done(&gate, "/team/new", Some(json!({"team_id": "denied", "denied_passthrough_routes": ["/a"]})));
+    for (path, body) in [
+        ("/team/block", json!({"team_id": "led"})),
+        ("/team/update", json!({"team_id": "led", "rpm_limit": 0})),
+        ("/team/delete", json!({"team_ids": ["led"]})),
+        ("/team/delete", json!({"team_ids": ["denied"]})),
+        // A key of the config waits for it.
+        ("/team/new", json!({"team_id": "held"})),
+    ] {
+        let answer = call(&gate, &free, path, Some(body.clone()));
+        assert_eq!(answer.status(), 403, "{path} {body}: {}", answer.text());
+    }
+    assert_eq!(call(&gate, &other, "/key/list", None).status(), 200);
+    assert_eq!(crate::keys::status(&gate, "/a", waiting), 403);
+    assert_eq!(call(&gate, &free, "/team/update", Some(json!({"team_id": "denied", "rpm_limit": 5}))).status(), 200);
+    for (path, body) in [
+        ("/team/new", json!({"team_id": "held"})),
+        ("/team/block", json!({"team_id": "led"})),
+        ("/team/delete", json!({"team_ids": ["led", "denied"]})),
+    ] {
+        done(&gate, path, Some(body));
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! Whether a network is one is judged beside its type, one floor up.
 
-use super::seconds;
+use super::{seconds, seconds_or_none};
 use crate::config::Edge;
 use crate::config::error::Report;
 use crate::config::fields::{LIMITS, TIMEOUTS};
@@ -36,7 +36,7 @@ pub(super) fn read(own: Option<&Section<'_>>, report: &mut Report) -> Edge {
         body_seconds: time("body", 20.0, report),
         write_seconds: time("write", 60.0, report),
         drain_seconds: time("drain", 30.0, report),
-        notice_seconds: timeouts.as_ref().and_then(|times| times.number("drain_notice", report)).unwrap_or(2.0),
+        notice_seconds: seconds_or_none(timeouts.as_ref(), "drain_notice", report).unwrap_or(2.0),
         trusted_proxies: own.and_then(|own| own.texts("trusted_proxies", report)).unwrap_or_default(),
         forwarded_headers: own.and_then(|own| own.boolean("forwarded_headers", report)).unwrap_or(false),
     }

@@ -97,7 +97,11 @@ impl Gate {
         wait_until("the gate listens", || {
             let text = log.lock().expect("lock").clone();
             assert!(child.try_wait().expect("wait").is_none(), "the gate ended: {text}");
-            port = text.lines().find_map(|line| line.split_once("://127.0.0.1:")?.1.parse().ok());
+            let listens = |line: &str| {
+                let (_, rest) = line.split_once("://127.0.0.1:").or_else(|| line.split_once("://0.0.0.0:"))?;
+                rest.parse().ok()
+            };
+            port = text.lines().find_map(listens);
             port.is_some()
         });
         Self { port: port.expect("port"), child, log, folder }
