@@ -126,13 +126,8 @@ bench: ## measure CPU and idle memory beside bare Pingora and nginx; fails over 
 	$(CARGO) bench --locked --bench route
 	$(CARGO) bench --locked --bench idle
 	$(CARGO) bench --locked --bench pass_through
-	$(CARGO) bench --locked --bench listeners
-
-.PHONY: bench-keys
-bench-keys: ## measure what a virtual key with limits costs; fails over its limit, which is not reached yet
-	@scripts/setup.sh bench
-	$(CARGO) build --release --locked --bin tollgate --example bare
 	$(CARGO) bench --locked --bench keys
+	$(CARGO) bench --locked --bench listeners
 
 .PHONY: ci
 ci: setup lint test doc build check-conf readme container-lint image-test ## everything that must hold before a change is taken

@@ -272,12 +272,13 @@ async fn run(bound: Vec<Bound>, setup: Setup, workers: usize, signals: &mut Sign
         load: Arc::clone(&load),
         manner: Arc::clone(&tuned.manner),
         metrics: Arc::clone(&metrics),
+        metrics_inside: bound.iter().any(Bound::is_inside),
         connections: tuned.connections(),
     });
     let conf = Arc::new(conf);
     let hosted = |proxy: &EdgeProxy| edge::hosted(http_proxy(&conf, proxy.clone()), &tuned.rules.load());
     let (outside, within) = (hosted(&proxy), proxy.inside());
-    let inside = bound.iter().any(|bound| bound.inside).then(|| hosted(&within));
+    let inside = bound.iter().any(Bound::is_inside).then(|| hosted(&within));
     let (stop, stopped) = watch::channel(false);
     let mut accepting = JoinSet::new();
     let mut certificates = Vec::new();

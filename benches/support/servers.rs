@@ -73,6 +73,8 @@ pub(crate) struct Needs {
     /// So many virtual keys in the store, of which [`KEY`] is one, with limits that are far away. The route stays open: a known
     /// key is looked up and counted there too.
     pub(crate) keys: Option<usize>,
+    /// No metrics.
+    pub(crate) unmeasured: bool,
 }
 
 /// A server that answered rightly at least once.
@@ -191,8 +193,9 @@ fn tollgate(needs: &Needs, programs: &Programs, scratch: &Scratch, upstream: u16
     let port = free_port()?;
     let secure = needs.certificate.as_ref().map(|_| free_port()).transpose()?;
     let mut own = String::new();
-    // Where the port beside would be another server's.
-    own += "tollgate:\n  admin_listen: 127.0.0.1:0\n";
+    // The port beside would be another server's.
+    let inside = if needs.unmeasured { "false" } else { "127.0.0.1:0" };
+    own += &format!("tollgate:\n  admin_listen: {inside}\n");
     if let Some(clients) = needs.connections {
         // One more for who asks whether it is ready.
         own += &format!("  limits: {{connections: {}}}\n", clients + 1);

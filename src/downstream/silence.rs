@@ -16,10 +16,17 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::clock::coarse;
+
+/// The longest tick of a Linux kernel, in milliseconds: the coarse clock is behind by less.
+const TICK: u64 = 10;
+
 /// The clock of one connection, shared by its stream and the request on it.
 #[derive(Debug)]
 pub struct Silence {
     epoch: Instant,
+    /// The same moment by the clock that everything that passes is noted by.
+    begun: u64,
     /// Milliseconds; 0: the clock stands.
     limit: AtomicU64,
     /// When something last passed, in milliseconds since `epoch`.
@@ -36,7 +43,13 @@ impl Default for Silence {
 impl Silence {
     /// A clock that stands.
     pub fn new() -> Self {
-        Self { epoch: Instant::now(), limit: AtomicU64::new(0), since: AtomicU64::new(0), over: AtomicBool::new(false) }
+        Self {
+            epoch: Instant::now(),
+            begun: coarse(),
+            limit: AtomicU64::new(0),
+            since: AtomicU64::new(0),
+            over: AtomicBool::new(false),
+        }
     }
 
     /// A request begins; the clock stands.
@@ -67,8 +80,9 @@ impl Silence {
         self.over.load(Ordering::Relaxed)
     }
 
+    /// Never too early, or a silence would end before its time.
     fn now(&self) -> u64 {
-        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
+        coarse().saturating_sub(self.begun) + TICK
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -81,6 +81,8 @@ pub struct Shared {
     pub manner: Arc<ArcSwap<Manner>>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Whether a listener of their own serves them.
+    pub metrics_inside: bool,
     /// The connections that are held.
     pub connections: Arc<Connections>,
 }
@@ -349,7 +351,10 @@ impl ProxyHttp for EdgeProxy {
         if let Some(rejection) = &ctx.rejection {
             self.tally.count(rejection);
         }
-        self.shared.metrics.ended(&ctx.ended());
+        // What nobody can read need not be counted.
+        if self.shared.metrics_inside || ctx.snapshot.metrics_on_main {
+            self.shared.metrics.ended(&ctx.ended());
+        }
         match ctx.admission {
             Some(_) => access_log::write(ctx, ""),
             None => {

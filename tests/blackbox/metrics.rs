@@ -83,6 +83,9 @@ fn the_admin_listener_serves_no_route_and_the_others_no_metrics() {
     let both = Gate::start(&routes(&[entry], "tollgate: {metrics_on_main: true, admin_listen: false}"));
     assert!(!both.log().contains("metrics on "));
     assert!(scrape(both.port).contains("tollgate_config_generation 1"));
+    assert_eq!(send(both.port, "GET /a HTTP/1.1", b"").status(), 200);
+    let counted = scrape(both.port);
+    assert!(counted.lines().any(|line| line.starts_with("tollgate_requests_total{") && line.contains("200")), "{counted}");
     let keyed = "tollgate: {metrics_on_main: true}\nlitellm_settings: {require_auth_for_metrics_endpoint: true}";
     let keyed = Gate::start(&routes(&[], keyed));
     assert_eq!(send(keyed.port, "GET /metrics HTTP/1.1", b"").status(), 401);
