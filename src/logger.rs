@@ -1,122 +1,45 @@
-//! The one log backend: diagnostics to stderr, access lines to stdout.
+//! The one log backend: diagnostics to stderr, access lines to stdout, a file or the journal.
 //!
-//! The law: a request never waits for a log. Lines go into a bounded buffer that a thread of its own writes out; what does
-//! not fit is dropped and counted, and the count is the next line. Pingora's lines below warnings are never written: its
-//! debug lines print the headers that Tollgate injects.
+//! The law: a request never waits for a log. Lines go into a bounded buffer (`sink`) that a thread of its own writes `out`; what does
+//! not fit is lost and counted, and the count is said. Pingora's lines below warnings are never written: its debug lines print
+//! the headers that Tollgate injects.
+
+mod out;
+mod sink;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
 
-use log::{Level, LevelFilter, Log, Metadata, Record};
+use log::{LevelFilter, Log, Metadata, Record};
 use once_cell::sync::OnceCell;
-use parking_lot::{Condvar, Mutex};
+use out::Out;
+use sink::Sink;
 
 use crate::clock::civil;
-
-/// The most bytes that wait to be written.
-const CAPACITY: usize = 4 << 20;
-/// How long lines are gathered before one write takes them all.
-const GATHER: Duration = Duration::from_millis(20);
-/// How long an exit waits for the last lines.
-const LAST: Duration = Duration::from_secs(2);
+use crate::config::log::LogTo;
 
 static ACCESS: OnceCell<&'static Sink> = OnceCell::new();
 static DIAGNOSTICS: OnceCell<&'static Sink> = OnceCell::new();
 
-/// A stream of lines and the buffer before it.
-#[derive(Default)]
-struct Sink {
-    waiting: Mutex<Waiting>,
-    filled: Condvar,
-    emptied: Condvar,
-    dropped: AtomicU64,
-}
+/// How much is said, as the number of a level.
+static LEVEL: AtomicUsize = AtomicUsize::new(LevelFilter::Info as usize);
 
-#[derive(Default)]
-struct Waiting {
-    bytes: Vec<u8>,
-    writing: bool,
-}
-
-impl Sink {
-    fn start(name: &str, mut out: impl Write + Send + 'static) -> &'static Self {
-        let sink: &'static Self = Box::leak(Box::default());
-        let mut lines = Vec::new();
-        let run = move || loop {
-            sink.take(&mut lines);
-            // A closed pipe must not end the service; the lines are lost either way.
-            let _ = out.write_all(&lines).and_then(|()| out.flush());
-            let dropped = sink.dropped.swap(0, Ordering::Relaxed);
-            if dropped > 0 {
-                let _ = writeln!(out, "{dropped} log lines were dropped: the log could not be written fast enough");
-            }
-            sink.waiting.lock().writing = false;
-            sink.emptied.notify_all();
-        };
-        if thread::Builder::new().name(format!("log-{name}")).spawn(run).is_err() {
-            eprintln!("no thread for the {name} log could be started");
-        }
-        sink
-    }
-
-    /// Waits for lines, lets more gather, and takes them in exchange for the last ones, so that neither buffer has to grow
-    /// anew.
-    fn take(&self, lines: &mut Vec<u8>) {
-        lines.clear();
-        let mut waiting = self.waiting.lock();
-        while waiting.bytes.is_empty() {
-            self.filled.wait(&mut waiting);
-        }
-        drop(waiting);
-        thread::sleep(GATHER);
-        let mut waiting = self.waiting.lock();
-        waiting.writing = true;
-        std::mem::swap(&mut waiting.bytes, lines);
-    }
-
-    fn push(&self, line: impl FnOnce(&mut Vec<u8>)) {
-        let mut waiting = self.waiting.lock();
-        if waiting.bytes.len() >= CAPACITY {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        let was_empty = waiting.bytes.is_empty();
-        line(&mut waiting.bytes);
-        drop(waiting);
-        if was_empty {
-            self.filled.notify_one();
-        }
-    }
-
-    fn flush(&self) {
-        let end = Instant::now() + LAST;
-        let mut waiting = self.waiting.lock();
-        while (!waiting.bytes.is_empty() || waiting.writing) && Instant::now() < end {
-            self.emptied.wait_for(&mut waiting, GATHER);
-        }
-    }
-}
-
-struct Diagnostics {
-    sink: &'static Sink,
-    level: LevelFilter,
-}
+struct Diagnostics(&'static Sink);
 
 impl Log for Diagnostics {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let most =
-            if metadata.target().starts_with("tollgate") { self.level } else { self.level.min(LevelFilter::Warn) };
-        metadata.level() <= most
+        let ours = metadata.target().starts_with("tollgate");
+        let most = LEVEL.load(Ordering::Relaxed);
+        metadata.level() as usize <= if ours { most } else { most.min(LevelFilter::Warn as usize) }
     }
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
             let time = rfc3339(SystemTime::now());
-            self.sink.push(|out| {
+            self.0.push(|out| {
                 let text = record.args().to_string();
                 let _ = writeln!(out, "{time} {:5} {}", record.level(), neutralized(&text));
             });
@@ -124,19 +47,50 @@ impl Log for Diagnostics {
     }
 
     fn flush(&self) {
-        self.sink.flush();
+        self.0.flush();
     }
 }
 
 /// Starts the log. Called once, by the binary.
-pub fn start(level: Level) {
-    let access = ACCESS.get_or_init(|| Sink::start("access", io::stdout()));
-    let sink = DIAGNOSTICS.get_or_init(|| Sink::start("diagnostics", io::stderr()));
-    let _ = access;
-    let filter = level.to_level_filter();
-    if log::set_boxed_logger(Box::new(Diagnostics { sink, level: filter })).is_ok() {
-        log::set_max_level(filter);
+pub fn start(level: LevelFilter) {
+    ACCESS.get_or_init(|| Sink::start("access", Out::Stream(Box::new(io::stdout()), false)));
+    let sink = DIAGNOSTICS.get_or_init(|| Sink::start("diagnostics", Out::Stream(Box::new(io::stderr()), false)));
+    if log::set_boxed_logger(Box::new(Diagnostics(sink))).is_ok() {
+        set_level(level);
     }
+}
+
+/// From now on so much is said.
+pub fn set_level(level: LevelFilter) {
+    LEVEL.store(level as usize, Ordering::Relaxed);
+    log::set_max_level(level);
+}
+
+/// What access lines could not be written to `to` for; nothing is made.
+pub fn check(to: &LogTo) -> io::Result<()> {
+    out::check(to)
+}
+
+/// From now on access lines go to `to`.
+pub fn access_to(to: &LogTo) -> io::Result<()> {
+    let out = Out::open(to)?;
+    if let Some(sink) = ACCESS.get() {
+        sink.turn_to(out);
+    }
+    Ok(())
+}
+
+/// Opens the file of access lines anew: who rotates it has moved it away.
+pub fn reopen() {
+    if let Some(sink) = ACCESS.get() {
+        sink.reopen();
+    }
+}
+
+/// Lines that were lost since the start, by log.
+pub fn lost() -> [(&'static str, u64); 2] {
+    let lost = |sink: Option<&&Sink>| sink.map_or(0, |sink| sink.dropped());
+    [("access", lost(ACCESS.get())), ("diagnostics", lost(DIAGNOSTICS.get()))]
 }
 
 /// Writes an access line; `line` appends it, without its end.
@@ -206,7 +160,7 @@ mod tests {
             (951_826_645, "2000-02-29T12:17:25.000Z"),
             (1_795_392_000, "2026-11-23T00:00:00.000Z"),
         ] {
-            assert_eq!(rfc3339(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), expected);
+            assert_eq!(rfc3339(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds)), expected);
         }
     }
 

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use log::LevelFilter;
 use parking_lot::Mutex;
 use pingora::listeners::ListenerConfig;
 use pingora::protocols::l4::stream::L4BufferSettings;
@@ -32,9 +33,11 @@ use tuned::Tuned;
 
 use crate::admin::Admin;
 use crate::config::listen::Listen;
+use crate::config::log::LogFormat;
 use crate::config::noted::Stamp;
-use crate::config::{self, Config, LogFormat};
+use crate::config::{self, Config};
 use crate::edge::{self, Certificate, Edge};
+use crate::logger;
 use crate::metrics::Metrics;
 use crate::proxy::{EdgeProxy, Format, Shared};
 use crate::reload::{self, Observer, Outcome, Reloader, Reloads};
@@ -58,6 +61,8 @@ pub struct Options {
     pub usual_format: Format,
     /// Whether upstream requests are described in the log.
     pub detailed: bool,
+    /// How much is said, whatever the config says.
+    pub level: Option<LevelFilter>,
 }
 
 impl Options {
@@ -224,6 +229,7 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    rotated: Signal,
 }
 
 impl Signals {
@@ -232,15 +238,17 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            rotated: signal(SignalKind::user_defined1())?,
         })
     }
 
-    /// Waits for SIGTERM or SIGINT. SIGHUP asks for a reload.
+    /// Waits for SIGTERM or SIGINT. SIGHUP asks for a reload, SIGUSR1 says that the access log was moved away.
     async fn stop(&mut self, reloads: &Reloads) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
+                _ = self.rotated.recv() => logger::reopen(),
                 _ = self.hangup.recv() => {
                     // What comes of it is logged; signals are listened to meanwhile.
                     let reloads = reloads.clone();

@@ -59,7 +59,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("clap_mangen", &["cli/generate.rs"]),
     ("rusqlite", &["store/sqlite.rs"]),
     ("getrandom", &["secret.rs"]),
-    ("nix", &["clock.rs", "proxy/respond.rs", "edge/watch.rs", "memory.rs", "trust.rs"]),
+    ("nix", &["logger/out.rs", "clock.rs", "proxy/respond.rs", "edge/watch.rs", "memory.rs", "trust.rs"]),
     ("mimalloc", &["main.rs"]),
     ("once_cell", &["logger.rs"]),
     ("std::env::var", &["config/env.rs"]),

@@ -13,7 +13,7 @@ use crate::config::noted::{Noted, Stamp};
 use crate::config::{self, Config, Overrides};
 use crate::reload::Candidate;
 use crate::snapshot::{self, Snapshot};
-use crate::{edge, trust};
+use crate::{edge, logger, trust};
 
 /// Warnings that are printed; a file with more has one cause for many.
 const MOST_NOTICES: usize = 200;
@@ -76,8 +76,7 @@ pub(super) fn again(path: &Path, overrides: &Overrides, before: &Snapshot) -> Re
             let what = "the file says nothing: no route, no key";
             report.problem(&config.site, what, "write it whole; beside it and renamed, nobody reads half of it");
         }
-        trust::check(config.network.ca_pem.as_ref(), &mut report);
-        edge::check_certificates(&config.listen, &mut report);
+        look(&config, &mut report);
         snapshot::draft(&config, &book, Some(before), &mut report).map(|draft| (config, draft))
     });
     report.sort();
@@ -90,9 +89,22 @@ pub(super) fn again(path: &Path, overrides: &Overrides, before: &Snapshot) -> Re
     }
 }
 
-fn compile(config: &Config, book: &Arc<Book>, report: &mut Report) -> Option<Snapshot> {
+/// Whether what is only opened when it is served could be.
+fn look(config: &Config, report: &mut Report) {
     trust::check(config.network.ca_pem.as_ref(), report);
     edge::check_certificates(&config.listen, report);
+    if let Err(error) = logger::check(&config.log.to) {
+        let site = config.log.to_site.as_ref().unwrap_or(&config.site);
+        report.problem(
+            site,
+            format!("the access log cannot be written there: {error}"),
+            "make its folder, or name another place",
+        );
+    }
+}
+
+fn compile(config: &Config, book: &Arc<Book>, report: &mut Report) -> Option<Snapshot> {
+    look(config, report);
     snapshot::compile(config, book, report)
 }
 

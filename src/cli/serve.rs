@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use log::LevelFilter;
+
 use super::load::{Ready, again, print, ready};
 use super::output::{complain, count, say};
 use super::settings::Settings;
@@ -19,7 +21,7 @@ use crate::server::{self, Bound, Options, Setup, Workers};
 /// Serves the file at `path` until a signal ends it.
 pub(super) fn run(environ: &Process, settings: &Settings, path: &Path) -> u8 {
     let begun = Instant::now();
-    logger::start(settings.level);
+    logger::start(settings.level.unwrap_or(LevelFilter::Info));
     let code = match start(environ, settings, path, begun) {
         Ok(()) => OK,
         Err(text) => {
@@ -42,6 +44,7 @@ fn start(environ: &Process, settings: &Settings, path: &Path, begun: Instant) ->
     };
     let bound = server::bind(&config)
         .map_err(|error| format!("error: {error}; stop what listens there, or choose another with --port\n"))?;
+    logger::access_to(&config.log.to).map_err(|error| format!("error: tollgate.log_to: {error}\n"))?;
     let described = state.described.clone();
     let (reloads, asked) = reload::channel();
     let admin = state.serve(config.master_key.clone(), reloads).map_err(|text| format!("error: {text}\n"))?;
@@ -54,7 +57,7 @@ fn start(environ: &Process, settings: &Settings, path: &Path, begun: Instant) ->
         config,
         snapshot,
         admin: Arc::new(admin),
-        options: Options { usual_format, detailed: settings.detailed },
+        options: Options { usual_format, detailed: settings.detailed, level: settings.level },
         asked,
         files,
         source: source(path, settings, &bound),

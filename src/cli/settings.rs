@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use log::Level;
+use log::LevelFilter;
 
 use super::arguments::Arguments;
 use super::litellm;
@@ -24,8 +24,8 @@ pub(super) struct Settings {
     pub(super) overrides: Overrides,
     /// Worker threads.
     pub(super) workers: Option<u16>,
-    /// How much is said.
-    pub(super) level: Level,
+    /// How much is said; none: nobody has said here.
+    pub(super) level: Option<LevelFilter>,
     /// Whether somebody is debugging.
     pub(super) debug: bool,
     /// Whether upstream requests are described in the log.
@@ -55,7 +55,7 @@ impl Settings {
                 mend: "write DEBUG, INFO, WARNING or ERROR".into(),
             });
         }
-        let level = if debug { Some(Level::Debug) } else { said.and_then(|(level, _)| level) };
+        let level = if debug { Some(LevelFilter::Debug) } else { said.and_then(|(level, _)| level) };
         let (tls_key, tls_cert) =
             (path(&arguments.tls_key, "SSL_KEYFILE_PATH"), path(&arguments.tls_cert, "SSL_CERTFILE_PATH"));
         if tls_key.is_some() != tls_cert.is_some() {
@@ -75,7 +75,7 @@ impl Settings {
                 ..Overrides::default()
             },
             workers: number(arguments.workers, "NUM_WORKERS", variable("NUM_WORKERS"), 1..=1024)?,
-            level: level.unwrap_or(Level::Info),
+            level,
             debug,
             detailed,
             state_dir: state_dir(arguments.state_dir.clone(), &variable),
@@ -124,12 +124,12 @@ fn number(
 }
 
 /// Python's names of levels, as `LITELLM_LOG` has them.
-fn level(text: &str) -> Option<Level> {
+fn level(text: &str) -> Option<LevelFilter> {
     match text.trim().to_ascii_uppercase().as_str() {
-        "DEBUG" => Some(Level::Debug),
-        "INFO" => Some(Level::Info),
-        "WARN" | "WARNING" => Some(Level::Warn),
-        "ERROR" | "CRITICAL" => Some(Level::Error),
+        "DEBUG" => Some(LevelFilter::Debug),
+        "INFO" => Some(LevelFilter::Info),
+        "WARN" | "WARNING" => Some(LevelFilter::Warn),
+        "ERROR" | "CRITICAL" => Some(LevelFilter::Error),
         _ => None,
     }
 }
@@ -183,13 +183,13 @@ mod tests {
         assert_eq!(settings.config.as_deref(), Some(Path::new("v.yaml")));
         assert_eq!(settings.overrides.tls_key.as_deref(), Some(Path::new("k.pem")));
         assert_eq!(settings.overrides.root_path.as_deref(), Some("/gate"));
-        assert_eq!(settings.level, Level::Warn);
+        assert_eq!(settings.level, Some(LevelFilter::Warn));
         let flags = ["--port", "2", "--host", "::1", "--num-workers", "4", "--config=f.yaml", "--debug"];
         let settings = gather(&flags, variables).expect("settings");
         assert_eq!((settings.overrides.port, settings.workers), (Some(2), Some(4)));
         assert_eq!(settings.overrides.host.as_deref(), Some("::1"));
         assert_eq!(settings.config.as_deref(), Some(Path::new("f.yaml")));
-        assert_eq!(settings.level, Level::Debug);
+        assert_eq!(settings.level, Some(LevelFilter::Debug));
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
         assert!(gather(&["--ssl_keyfile_path", "k.pem"], &[]).is_err());
         assert!(gather(&["--ssl_keyfile_path", "k.pem"], &[("SSL_CERTFILE_PATH", "c.pem")]).is_ok());
         assert_eq!(gather(&[], &[("LITELLM_LOG", "loud")]).expect("settings").notices.len(), 1);
-        assert_eq!(gather(&[], &[("PORT", ""), ("DEBUG", "app:*")]).expect("settings").level, Level::Info);
+        assert_eq!(gather(&[], &[("PORT", ""), ("DEBUG", "app:*")]).expect("settings").level, None);
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod error;
 mod fields;
 mod include;
 pub mod listen;
+pub mod log;
 pub mod noted;
 mod raw;
 mod schema;
@@ -68,8 +69,8 @@ pub struct Config {
     pub watch: bool,
     /// The path below which the proxy stands, as something before it says.
     pub root_path: Option<(String, Site)>,
-    /// How access lines are written.
-    pub log_format: LogFormat,
+    /// How the log is written.
+    pub log: log::Log,
     /// The admin key; none when the file and the environment have none.
     pub master_key: Option<Secret>,
     /// The one header that holds the key, when it replaces the usual places.
@@ -175,18 +176,6 @@ pub struct Edge {
     pub trusted_proxies: Vec<(String, Site)>,
     /// Whether `X-Forwarded-*` is sent to upstreams.
     pub forwarded_headers: bool,
-}
-
-/// How access lines are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text on a terminal or under `--debug`, JSON otherwise.
-    #[default]
-    Auto,
-    /// A JSON object a line.
-    Json,
-    /// For people.
-    Text,
 }
 
 /// Limits of the whole proxy.

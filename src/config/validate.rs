@@ -13,13 +13,14 @@ use crate::config::fields::{DNS, GENERAL, LITELLM, ROUTER, SHAPES, STORE, Standi
 use crate::config::listen::{Listen, all_loopback};
 use crate::config::raw::{Node, Value};
 use crate::config::section::{Section, expand_at, scalar, shorten};
-use crate::config::{Config, Endpoint, Limits, LogFormat, Network, Overrides};
+use crate::config::{Config, Endpoint, Limits, Network, Overrides};
 use crate::secret::Secret;
 
 mod edge;
 mod endpoint;
 mod keys;
 mod listen;
+mod log;
 mod network;
 mod tls;
 
@@ -116,7 +117,7 @@ pub fn config(
         watch: flag("watch", report).unwrap_or(false),
         metrics_on_main: flag("metrics_on_main", report).unwrap_or(false),
         root_path: overrides.root_path.clone().map(|path| (path, Site::variable("SERVER_ROOT_PATH"))),
-        log_format: log_format(own.as_ref(), report),
+        log: log::read(own.as_ref(), folder, report),
         key_header: general.as_ref().and_then(|general| general.text("litellm_key_header_name", report)),
         limits: Limits { requests: edge.requests, failures: edge.failures, ..limits(general.as_ref(), report) },
         store,
@@ -208,23 +209,6 @@ fn overlay<'a>(top: &Section<'_>, path: &Path, below: &'a dyn Environ, report: &
         }
     }
     Overlay { below, variables, folder }
-}
-
-fn log_format(own: Option<&Section<'_>>, report: &mut Report) -> LogFormat {
-    let Some((text, site)) = own.and_then(|own| own.text("log_format", report)) else { return LogFormat::Auto };
-    match text.as_str() {
-        "auto" => LogFormat::Auto,
-        "json" => LogFormat::Json,
-        "text" => LogFormat::Text,
-        _ => {
-            report.problem(
-                &site,
-                format!("`{}` is not a format of the log", shorten(&text)),
-                "write text, json or auto",
-            );
-            LogFormat::Auto
-        }
-    }
 }
 
 /// The key, and whether somebody meant to set one.

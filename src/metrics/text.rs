@@ -25,12 +25,18 @@ pub struct Gauge {
     help: &'static str,
     labels: Vec<(&'static str, String)>,
     value: f64,
+    counts: bool,
 }
 
 impl Gauge {
     /// One without labels.
     pub fn new(name: &'static str, help: &'static str, value: f64) -> Self {
-        Self { name, help, labels: Vec::new(), value }
+        Self { name, help, labels: Vec::new(), value, counts: false }
+    }
+
+    /// One that only grows, for what is counted elsewhere.
+    pub fn counter(name: &'static str, help: &'static str, value: u64) -> Self {
+        Self { counts: true, ..Self::new(name, help, value as f64) }
     }
 
     /// The same with a label.
@@ -56,7 +62,8 @@ pub(super) fn write(families: &[MetricFamily], gauges: &[Gauge]) -> String {
     let mut last = "";
     for gauge in gauges {
         if gauge.name != last {
-            let _ = writeln!(text, "# HELP {0} {1}\n# TYPE {0} gauge", gauge.name, gauge.help);
+            let kind = if gauge.counts { "counter" } else { "gauge" };
+            let _ = writeln!(text, "# HELP {0} {1}\n# TYPE {0} {kind}", gauge.name, gauge.help);
             last = gauge.name;
         }
         let labels: Vec<String> =

@@ -3,6 +3,7 @@
 //! The law: the line has the canonical path without its query, the route's pattern, who called, what came of it and how long
 //! it took; it has no credential, no header value and no body; client data cannot end it or reach a terminal as an escape.
 
+use std::cell::Cell;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -25,6 +26,10 @@ pub enum Format {
 
 /// Writes the line of a finished request. `refused`: the path of one that was not admitted.
 pub(super) fn write(ctx: &RequestCtx, refused: &str) {
+    let sample = ctx.manner.sample;
+    if sample < 1.0 && is_fine(ctx) && !is_drawn(sample) {
+        return;
+    }
     let path = ctx.admission.as_ref().map_or(refused, |admission| &admission.path);
     // LiteLLM's own calls carry keys in their paths.
     let hidden = ctx.snapshot.keyring.occurs_in(path.as_bytes()) || (!refused.is_empty() && holds_likely_key(refused));
@@ -33,6 +38,26 @@ pub(super) fn write(ctx: &RequestCtx, refused: &str) {
         Format::Text => logger::access(|out| text(out, &path, ctx)),
         Format::Json => logger::access(|out| object(out, &path, ctx)),
     }
+}
+
+/// Whether there is nothing about it that somebody may look for.
+fn is_fine(ctx: &RequestCtx) -> bool {
+    let record = &ctx.record;
+    ctx.rejection.is_none() && !record.broken && record.note.is_none() && (200..400).contains(&record.status)
+}
+
+thread_local! {
+    /// What has been left over of shares so far.
+    static DRAWN: Cell<f64> = const { Cell::new(0.0) };
+}
+
+/// Whether this one is of the share: evenly, one in ten for a tenth.
+fn is_drawn(share: f64) -> bool {
+    let sum = DRAWN.get() + share;
+    // Of shares such as 0.1 ten are a little less than one.
+    let drawn = sum >= 1.0 - 1e-9;
+    DRAWN.set(if drawn { sum - 1.0 } else { sum });
+    drawn
 }
 
 /// The path of a request that was not admitted: what stands before the query, as far as it can be shown.
@@ -115,21 +140,7 @@ impl Object<'_> {
     }
 
     fn digits(&mut self, value: u64) {
-        let mut digits = [0; 20];
-        let mut at = digits.len();
-        let mut rest = value;
-        loop {
-            at -= 1;
-            if let Some(digit) = digits.get_mut(at) {
-                // A remainder of ten fits.
-                *digit = b'0' + (rest % 10) as u8;
-            }
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.0.extend_from_slice(digits.get(at..).unwrap_or_default());
+        self.0.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 
     /// Milliseconds with two decimals.
@@ -168,8 +179,14 @@ fn object(out: &mut Vec<u8>, path: &str, ctx: &RequestCtx) {
     line.number("\"sent_bytes\":", record.sent);
     line.number("\"received_bytes\":", ctx.attempt.body_bytes);
     line.milliseconds("\"duration_ms\":", record.took());
+    if let Some(own) = record.own() {
+        line.milliseconds("\"own_ms\":", own);
+    }
     if let Some((connected, pooled)) = record.connected {
-        line.milliseconds("\"connect_ms\":", after(connected));
+        line.milliseconds(
+            "\"connect_ms\":",
+            record.asked.map_or_else(Duration::default, |asked| connected.saturating_duration_since(asked)),
+        );
         if let Some(first) = record.first_byte {
             line.milliseconds("\"first_byte_ms\":", after(first));
         }
@@ -182,6 +199,9 @@ fn object(out: &mut Vec<u8>, path: &str, ctx: &RequestCtx) {
 /// What most lines do not have.
 fn exceptions(line: &mut Object<'_>, ctx: &RequestCtx) {
     let record = &ctx.record;
+    if ctx.manner.sample < 1.0 && is_fine(ctx) {
+        line.raw("\"sample\":", ctx.manner.sample.to_string().as_bytes());
+    }
     if let Some(cost) = record.route.as_ref().and_then(|route| route.cost).filter(|_| served(record)) {
         line.raw("\"cost\":", cost.to_string().as_bytes());
     }

@@ -120,7 +120,7 @@ impl RequestCtx {
             took: record.took(),
             // Before it nothing has come from an upstream.
             first_byte: record.first_byte.filter(|_| record.connected.is_some()).map(after),
-            overhead: record.asked.map(after),
+            overhead: record.own(),
         }
     }
 

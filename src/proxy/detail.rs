@@ -37,11 +37,12 @@ pub(super) fn end(ctx: &RequestCtx) {
         None => "-".to_owned(),
     };
     log::debug!(
-        "call={} status={} reason={} failed_attempts={} connect_ms={} pooled={} first_byte_ms={} total_ms={}",
+        "call={} status={} reason={} failed_attempts={} own_ms={} connected_ms={} pooled={} first_byte_ms={} total_ms={}",
         record.call_id(),
         record.status,
         ctx.rejection.as_ref().map_or("-", |rejection| rejection.reason()),
         ctx.attempts,
+        after(record.asked),
         after(record.connected.map(|(time, _)| time)),
         record.connected.is_some_and(|(_, pooled)| pooled),
         after(record.first_byte),

@@ -4,6 +4,9 @@
 //! injected here; a configured field stands exactly once; a known key is in no field that is sent on. On the way back status,
 //! body and fields stay as the upstream gave them, but for what speaks for a connection or in Tollgate's name.
 
+use std::time::Duration;
+
+use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -18,6 +21,9 @@ use crate::rejection::{Rejection, UpstreamFault, standing_headers};
 
 /// The header that leads from an answer to its log line.
 pub(super) const CALL_ID: &str = "x-litellm-call-id";
+
+/// How much of a request's time was Tollgate's own, in milliseconds; LiteLLM's name.
+const OVERHEAD: &str = "x-litellm-overhead-duration-ms";
 
 /// Rewrites the client's request for the upstream of this attempt.
 pub(super) fn request(request: &mut RequestHeader, ctx: &mut RequestCtx) -> Result<()> {
@@ -107,6 +113,16 @@ fn tell_of_limits(response: &mut ResponseHeader, held: &Held) -> Result<()> {
     Ok(())
 }
 
+/// With three decimals. Every answer has it, and the standard library's formatting of them is several times as dear.
+fn milliseconds(time: Duration) -> HeaderValue {
+    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let mut text = BytesMut::with_capacity(16);
+    text.extend_from_slice(itoa::Buffer::new().format(micros / 1000).as_bytes());
+    let digit = |place: u64| b'0' + (micros / place % 10) as u8;
+    text.extend_from_slice(&[b'.', digit(100), digit(10), digit(1)]);
+    HeaderValue::from_maybe_shared(text.freeze()).unwrap_or(HeaderValue::from_static("0"))
+}
+
 /// Whether no body follows (RFC 9112 section 6.3).
 fn is_bodiless(request: &RequestHeader, response: &ResponseHeader) -> bool {
     request.method == Method::HEAD
@@ -136,6 +152,9 @@ pub(super) fn response(request: &RequestHeader, response: &mut ResponseHeader, c
     }
     ctx.record.answered(response.status.as_u16());
     response.insert_header(CALL_ID, ctx.record.call_id())?;
+    if let Some(own) = ctx.record.own() {
+        response.insert_header(OVERHEAD, milliseconds(own))?;
+    }
     if let Some(admission) = &ctx.admission {
         tell_of_limits(response, &admission.held)?;
     }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use super::EdgeProxy;
 use crate::auth::Key;
 use crate::clock::Moment;
-use crate::memory;
 use crate::metrics::Gauge;
+use crate::{logger, memory};
 
 /// Keys whose limits are told.
 const MOST_KEYS: usize = 200;
 
+const LOST: &str = "tollgate_log_lines_lost_total";
 const LEFT: &str = "litellm_remaining_api_key_requests";
 const LEFT_HELP: &str =
     "Requests that a key may still make within the minute, for those that are nearest to their limit.";
@@ -37,6 +38,9 @@ impl EdgeProxy {
                 self.shared.admin.generation() as f64,
             ),
         ];
+        for (log, lost) in logger::lost() {
+            out.push(Gauge::counter(LOST, "Lines that a log has lost.", lost).with("log", log));
+        }
         if let Some(held) = memory::held() {
             out.push(Gauge::new("process_resident_memory_bytes", "Memory that the process holds.", held as f64));
         }

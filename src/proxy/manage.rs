@@ -29,7 +29,7 @@ pub(super) async fn answer(
     let called = called(admin, session, ctx, &managed).await;
     managed.held.release();
     let answer = match called {
-        Ok(value) => Answer::saying(&value),
+        Ok(value) => Answer::saying(&value, admin.generation()),
         Err(rejection) => {
             let answer = Answer::refusing(&rejection, ctx);
             ctx.rejection = Some(rejection);

@@ -58,6 +58,8 @@ const MOST_DIGITS: usize = 4;
 pub struct Manner {
     /// How access lines are written.
     pub format: Format,
+    /// The share of requests without any fault that have one.
+    pub sample: f64,
     /// Whether upstream requests are described in the log.
     pub detailed: bool,
     /// How long a client may take nothing of an answer.

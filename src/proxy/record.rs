@@ -160,6 +160,11 @@ impl RequestRecord {
         }
     }
 
+    /// How long it took until an upstream was asked for; none: none was.
+    pub(super) fn own(&self) -> Option<Duration> {
+        self.asked.map(|asked| asked.saturating_duration_since(self.begun))
+    }
+
     pub(super) fn took(&self) -> Duration {
         self.ended.unwrap_or_else(Instant::now).duration_since(self.begun)
     }

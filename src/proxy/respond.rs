@@ -21,6 +21,8 @@ use crate::health::{Probe, Standing};
 use crate::metrics::CONTENT_TYPE;
 use crate::rejection::Rejection;
 
+/// How many configs have been in force, for who manages them.
+const GENERATION: &str = "x-tollgate-generation";
 /// The largest body that is read to keep a connection.
 const SMALL: u64 = 64 << 10;
 /// The most that is thrown away of a larger one.
@@ -66,8 +68,8 @@ impl Answer {
     }
 
     /// The answer to a call of the key API. It may hold a key, so nobody keeps it.
-    pub(super) fn saying(value: &serde_json::Value) -> Self {
-        let headers = vec![("Cache-Control", "no-store".to_owned())];
+    pub(super) fn saying(value: &serde_json::Value, generation: u64) -> Self {
+        let headers = vec![("Cache-Control", "no-store".to_owned()), (GENERATION, generation.to_string())];
         Self { status: 200, headers, body: Bytes::from(value.to_string()), ends: false }
     }
 }

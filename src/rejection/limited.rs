@@ -94,19 +94,8 @@ fn value(text: &mut BytesMut) -> HeaderValue {
     HeaderValue::from_maybe_shared(text.split().freeze()).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// Every answer to a key has some forty of them, and the standard library's formatting is several times as dear.
 fn digits(text: &mut BytesMut, number: u64) {
-    let mut digits = [0; 20];
-    let (mut begin, mut rest) = (digits.len(), number);
-    for (at, digit) in digits.iter_mut().enumerate().rev() {
-        // A remainder of ten fits.
-        *digit = b'0' + (rest % 10) as u8;
-        (begin, rest) = (at, rest / 10);
-        if rest == 0 {
-            break;
-        }
-    }
-    text.extend_from_slice(digits.get(begin..).unwrap_or_default());
+    text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Whole seconds, enough of them and one at least.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use log::LevelFilter;
 
 use super::Options;
 use super::drain::Patience;
@@ -16,9 +17,9 @@ use crate::downstream::Rate;
 use crate::edge::{Rules, Times};
 use crate::framing::Limits;
 use crate::limit::Connections;
-use crate::memory;
 use crate::proxy::{Load, Manner};
 use crate::resolve::Resolver;
+use crate::{logger, memory};
 
 /// All of it, shared with those who work by it.
 #[derive(Clone)]
@@ -35,6 +36,7 @@ pub(super) struct Tuned {
 impl Tuned {
     pub(super) fn new(config: &Config, options: Options) -> Self {
         let edge = &config.edge;
+        logger::set_level(level(config, options));
         let connections = Connections::new(most_connections(edge), edge.connections_per_address);
         Self {
             load: Arc::new(Load::new(edge.in_flight)),
@@ -51,6 +53,10 @@ impl Tuned {
     pub(super) fn follow(&self, config: &Config) {
         let edge = &config.edge;
         self.load.set_most(edge.in_flight);
+        logger::set_level(level(config, self.options));
+        if let Err(error) = logger::access_to(&config.log.to) {
+            log::error!("tollgate.log_to: {error}; the access log goes where it went before");
+        }
         let connections = self.connections();
         connections.set(most_connections(edge), edge.connections_per_address);
         self.rules.store(Arc::new(rules(edge, connections)));
@@ -82,6 +88,11 @@ fn most_memory(edge: &Edge) -> u64 {
     edge.memory.or_else(memory::allowed).unwrap_or(u64::MAX)
 }
 
+/// What flags and variables say wins.
+fn level(config: &Config, options: Options) -> LevelFilter {
+    options.level.or(config.log.level).unwrap_or(LevelFilter::Info)
+}
+
 fn rules(edge: &Edge, connections: Arc<Connections>) -> Rules {
     let seconds = Duration::from_secs_f64;
     Rules {
@@ -103,7 +114,8 @@ fn patience(edge: &Edge) -> Patience {
 
 fn manner(config: &Config, options: Options) -> Manner {
     Manner {
-        format: options.format(config.log_format),
+        format: options.format(config.log.format),
+        sample: config.log.sample,
         detailed: options.detailed,
         write_timeout: Duration::from_secs_f64(config.edge.write_seconds),
         body: body_rate(&config.edge),

@@ -20,6 +20,7 @@ mod keys;
 mod limits;
 mod listeners;
 mod litellm;
+mod log;
 mod metrics;
 mod names;
 mod probe;

@@ -7,13 +7,13 @@ use crate::support::gate::{KEY, routes};
 use crate::support::{Client, Gate, Origin, send, wait_until};
 
 /// The port of the admin listener.
-fn inside(gate: &Gate) -> u16 {
+pub fn inside(gate: &Gate) -> u16 {
     let log = gate.log();
     let port = log.split("metrics on http://127.0.0.1:").nth(1).and_then(|rest| rest.split('/').next());
     port.and_then(|port| port.parse().ok()).expect("an admin listener")
 }
 
-fn scrape(port: u16) -> String {
+pub fn scrape(port: u16) -> String {
     let answer = send(port, "GET /metrics HTTP/1.1", b"");
     assert_eq!(answer.status(), 200, "{}", answer.text());
     assert_eq!(answer.one("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
@@ -21,7 +21,7 @@ fn scrape(port: u16) -> String {
 }
 
 /// The value of a series.
-fn value(text: &str, series: &str) -> Option<f64> {
+pub fn value(text: &str, series: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
 }
 
@@ -85,7 +85,10 @@ fn the_admin_listener_serves_no_route_and_the_others_no_metrics() {
     assert!(scrape(both.port).contains("tollgate_config_generation 1"));
     assert_eq!(send(both.port, "GET /a HTTP/1.1", b"").status(), 200);
     let counted = scrape(both.port);
-    assert!(counted.lines().any(|line| line.starts_with("tollgate_requests_total{") && line.contains("200")), "{counted}");
+    assert!(
+        counted.lines().any(|line| line.starts_with("tollgate_requests_total{") && line.contains("200")),
+        "{counted}"
+    );
     let keyed = "tollgate: {metrics_on_main: true}\nlitellm_settings: {require_auth_for_metrics_endpoint: true}";
     let keyed = Gate::start(&routes(&[], keyed));
     assert_eq!(send(keyed.port, "GET /metrics HTTP/1.1", b"").status(), 401);

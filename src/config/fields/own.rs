@@ -27,6 +27,21 @@ pub const TOLLGATE: Shape = Shape {
             Kind::Text,
             "the access log: `text`, `json` or `auto` (text on a terminal or under --debug); default auto",
         ),
+        honoured(
+            "log_to",
+            Kind::Text,
+            "where the access log goes: `stdout` (default), `journald`, `journald:/SOCKET` of a namespace, or a path; false: nowhere",
+        ),
+        honoured(
+            "log_sample",
+            Kind::Number,
+            "the share of requests without any fault that have an access line, above 0 and at most 1; default 1",
+        ),
+        honoured(
+            "log_level",
+            Kind::Text,
+            "what is said on stderr: debug, info (default), warning or error; flags and LITELLM_LOG win",
+        ),
         honoured("watch", Kind::Bool, "true: the config is read again when one of its files changes, as after SIGHUP"),
         honoured("limits", Kind::Map, "what clients may use of the proxy"),
         honoured("keys", Kind::List, "virtual keys that need no store"),
