@@ -8,6 +8,7 @@ mod canary;
 mod clients;
 mod command;
 mod credentials;
+mod dashboard;
 mod drain;
 mod faults;
 mod frames;

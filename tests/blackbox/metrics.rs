@@ -13,6 +13,7 @@ pub fn inside(gate: &Gate) -> u16 {
     port.and_then(|port| port.parse().ok()).expect("an admin listener")
 }
 
+/// What Prometheus would read there.
 pub fn scrape(port: u16) -> String {
     let answer = send(port, "GET /metrics HTTP/1.1", b"");
     assert_eq!(answer.status(), 200, "{}", answer.text());
