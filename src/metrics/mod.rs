@@ -29,8 +29,10 @@ pub const MOST_SERIES: usize = 9_500;
 const MOST_KINDS: usize = 4096;
 
 /// Upper bounds of histograms, in seconds: from a proxy's own work to a model's longest answer.
-const BUCKETS: &[f64] =
-    &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+const BUCKETS: &[f64] = &[
+    0.000_025, 0.000_05, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+    60.0, 300.0,
+];
 
 /// A request that has ended.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +62,7 @@ struct Kind {
     failures: Option<IntCounter>,
     took: Histogram,
     first_byte: Histogram,
+    upstream: Histogram,
     overhead: Histogram,
     #[expect(dead_code, reason = "held for their addresses")]
     holds: (Option<Arc<Route>>, Option<Arc<Key>>),
@@ -76,6 +79,7 @@ pub struct Metrics {
     litellm_failures: Family<IntCounterVec>,
     took: Family<HistogramVec>,
     first_byte: Family<HistogramVec>,
+    upstream: Family<HistogramVec>,
     overhead: Family<HistogramVec>,
     refusals: Family<IntCounterVec>,
     reloads: Family<IntCounterVec>,
@@ -100,7 +104,7 @@ impl Metrics {
             Ok(Family::new(vec, 2 * (BUCKETS.len() + 3), 1, &budget))
         };
         let keyed = ["api_key_alias", "team", "user", "route", "status_code"];
-        Ok(Self {
+        let metrics = Self {
             requests: counter(
                 "tollgate_requests_total",
                 "Requests that ended, by route, status, and who was to blame for a refusal and why.",
@@ -118,6 +122,7 @@ impl Metrics {
             )?,
             took: histogram("tollgate_request_duration_seconds", "From a request's head to the end of its answer.")?,
             first_byte: histogram("tollgate_first_byte_seconds", "To the first byte of the upstream's answer.")?,
+            upstream: histogram("tollgate_upstream_seconds", "From asking an upstream to the end of its answer.")?,
             overhead: histogram("tollgate_overhead_seconds", "What of that was Tollgate's own.")?,
             refusals: counter(
                 "tollgate_edge_refusals_total",
@@ -127,7 +132,12 @@ impl Metrics {
             reloads: counter("tollgate_reloads_total", "Reloads of the config, by what came of them.", &["outcome"])?,
             registry,
             kinds: RwLock::default(),
-        })
+        };
+        // A counter that begins at 1 has never risen: the first refused reload would be seen by nobody.
+        for outcome in ["applied", "refused"] {
+            metrics.reloads.metric(&[outcome]);
+        }
+        Ok(metrics)
     }
 
     /// Counts a request.
@@ -166,6 +176,7 @@ impl Metrics {
             failures: if failed { self.litellm_failures.metric(&keyed) } else { None },
             took: self.took.metric(&[route])?,
             first_byte: self.first_byte.metric(&[route])?,
+            upstream: self.upstream.metric(&[route])?,
             overhead: self.overhead.metric(&[route])?,
             holds: (ended.route.cloned(), ended.key.cloned()),
         })
@@ -206,8 +217,9 @@ impl Kind {
         if let Some(time) = ended.first_byte {
             self.first_byte.observe(time.as_secs_f64());
         }
-        if let Some(time) = ended.overhead {
-            self.overhead.observe(time.as_secs_f64());
+        if let Some(own) = ended.overhead {
+            self.overhead.observe(own.as_secs_f64());
+            self.upstream.observe(ended.took.saturating_sub(own).as_secs_f64());
         }
     }
 }

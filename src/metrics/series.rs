@@ -2,8 +2,8 @@
 //!
 //! The law: a series that is not known is made only while the bound allows it; after that it is one whose labels all say `other`.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 use prometheus::core::{MetricVec, MetricVecBuilder};
@@ -33,8 +33,9 @@ impl Budget {
 pub(super) struct Family<V: HasMetric> {
     vec: V,
     known: RwLock<FxHashMap<Box<[u8]>, V::Metric>>,
-    /// What is counted under `other`.
-    rest: Option<V::Metric>,
+    /// What is counted under `other`, once there is anything.
+    rest: OnceLock<Option<V::Metric>>,
+    labels: usize,
     /// How many series one set of labels is.
     cost: usize,
     budget: Arc<Budget>,
@@ -63,8 +64,8 @@ where
 impl<V: HasMetric> Family<V> {
     /// A family whose sets of `labels` labels are `cost` series each. Room for the rest is taken at once.
     pub(super) fn new(vec: V, cost: usize, labels: usize, budget: &Arc<Budget>) -> Self {
-        let rest = budget.take(cost).then(|| vec.metric(&vec![OTHER; labels])).flatten();
-        Self { vec, known: RwLock::default(), rest, cost, budget: Arc::clone(budget) }
+        budget.take(cost);
+        Self { vec, known: RwLock::default(), rest: OnceLock::new(), labels, cost, budget: Arc::clone(budget) }
     }
 
     /// The metric of these labels; of the rest where there are too many.
@@ -87,7 +88,7 @@ impl<V: HasMetric> Family<V> {
                 known.insert(key.as_slice().into(), metric.clone());
                 Some(metric)
             }
-            None => self.rest.clone(),
+            None => self.rest.get_or_init(|| self.vec.metric(&vec![OTHER; self.labels])).clone(),
         }
     }
 }

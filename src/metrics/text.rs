@@ -14,7 +14,8 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Histograms that LiteLLM's dashboards look for, by the names that they have here.
 const LITELLM: &[(&str, &str)] = &[
     ("tollgate_request_duration_seconds", "litellm_request_total_latency_metric"),
-    ("tollgate_first_byte_seconds", "litellm_llm_api_latency_metric"),
+    ("tollgate_first_byte_seconds", "litellm_llm_api_time_to_first_token_metric"),
+    ("tollgate_upstream_seconds", "litellm_llm_api_latency_metric"),
     ("tollgate_overhead_seconds", "litellm_overhead_latency_metric"),
 ];
 

@@ -2,6 +2,7 @@
 //!
 //! The law: nothing here grows with traffic; of keys the limits are told that are nearest to their end, a bounded number of them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::EdgeProxy;
@@ -38,6 +39,19 @@ impl EdgeProxy {
                 self.shared.admin.generation() as f64,
             ),
         ];
+        out.push(Gauge::new(
+            "tollgate_draining",
+            "1 after a stop has been asked for.",
+            f64::from(u8::from(self.shared.load.is_draining())),
+        ));
+        out.push(
+            Gauge::new("tollgate_build_info", "1, with the version.", 1.0).with("version", env!("CARGO_PKG_VERSION")),
+        );
+        out.push(Gauge::new(
+            "process_start_time_seconds",
+            "When the process started, in seconds since 1970.",
+            self.shared.load.started(),
+        ));
         for (log, lost) in logger::lost() {
             out.push(Gauge::counter(LOST, "Lines that a log has lost.", lost).with("log", log));
         }
@@ -63,6 +77,9 @@ fn left(keys: &[Arc<Key>], now: u64) -> Vec<Gauge> {
         })
         .collect();
     used.sort_by_key(|(remaining, key)| (*remaining, key.record.id));
+    // Keys that are shown alike are one series, which the nearest to its limit stands for.
+    let mut shown = HashSet::new();
+    used.retain(|(_, key)| shown.insert((key.record.shown(), &key.record.team_id)));
     used.truncate(MOST_KEYS);
     used.into_iter()
         .map(|(remaining, key)| {

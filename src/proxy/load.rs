@@ -8,6 +8,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use crate::clock::Moment;
+
 /// What the process carries.
 #[derive(Debug)]
 pub struct Load {
@@ -15,6 +17,8 @@ pub struct Load {
     most: AtomicUsize,
     short_of_memory: AtomicBool,
     draining: AtomicBool,
+    /// In milliseconds since 1970.
+    started: u64,
 }
 
 /// One request being served.
@@ -29,7 +33,13 @@ impl Load {
             most: AtomicUsize::new(most),
             short_of_memory: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            started: Moment::now().calendar,
         }
+    }
+
+    /// When it began to be carried, in seconds since 1970.
+    pub fn started(&self) -> f64 {
+        self.started as f64 / 1000.0
     }
 
     /// A stop has been asked for: from now on every answer is its connection's last.

@@ -21,7 +21,7 @@ use crate::support::gate::{KEY, routes};
 use crate::support::{Client, Gate, Origin, wait_until};
 
 /// Units that a panel may have, by Grafana's names for them.
-const UNITS: &[&str] = &["bytes", "cps", "none", "percentunit", "reqps", "s"];
+const UNITS: &[&str] = &["bytes", "cps", "dateTimeAsIso", "none", "percentunit", "reqps", "s"];
 const DATASOURCE: &str = "${datasource}";
 
 /// What `/metrics` says after a run in which everything that is counted has happened.
