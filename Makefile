@@ -120,7 +120,7 @@ $(TOOLS)/bin/cargo-%:
 	$(CARGO) install --debug --locked --root '$(TOOLS)' cargo-$*
 
 .PHONY: bench
-bench: ## measure CPU and idle memory beside bare Pingora and nginx; fails over the limits
+bench: ## measure CPU, idle memory and reloads beside bare Pingora, nginx and HAProxy; fails over the limits
 	@scripts/setup.sh bench
 	$(CARGO) build --release --locked --bin tollgate --example bare
 	$(CARGO) bench --locked --bench route
@@ -128,6 +128,7 @@ bench: ## measure CPU and idle memory beside bare Pingora and nginx; fails over 
 	$(CARGO) bench --locked --bench pass_through
 	$(CARGO) bench --locked --bench keys
 	$(CARGO) bench --locked --bench listeners
+	$(CARGO) bench --locked --bench reload
 
 .PHONY: ci
 ci: setup lint test doc build check-conf readme container-lint image-test ## everything that must hold before a change is taken

@@ -42,6 +42,7 @@ for extra in "$@"; do
             need python3-venv "keeps those SDKs apart from the system" python3 -c 'import ensurepip, venv'
             ;;
         bench)
+            need haproxy "the yardstick that reloads are measured beside" command -v haproxy
             need nginx-light "the yardstick that the benches measure beside" command -v nginx
             need nghttp2-client "makes the load over HTTP/2" command -v h2load
             need wrk "makes the load of the benches" command -v wrk
@@ -75,7 +76,7 @@ as_root() {
 
 # A package that brings a server would start it. Debian asks this file first, and 101 means no.
 policy=/usr/sbin/policy-rc.d
-if [[ " ${packages[*]} " == *" nginx-light "* && ! -e $policy ]]; then
+if [[ " ${packages[*]} " =~ " haproxy "|" nginx-light " && ! -e $policy ]]; then
     trap 'as_root rm -f "$policy"' EXIT
     printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
     as_root chmod 755 "$policy"

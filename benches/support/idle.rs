@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::load::{ANSWER, PATH, QUESTION};
+use super::load::{ANSWER, question};
 
 /// How many ask at once.
 const WAVE: usize = 128;
@@ -53,12 +53,7 @@ fn begin(port: u16) -> io::Result<TcpStream> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    let length = QUESTION.len();
-    let request = format!(
-        "POST {PATH} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
-         Content-Length: {length}\r\n\r\n{QUESTION}"
-    );
-    stream.write_all(request.as_bytes())?;
+    stream.write_all(question(address, "").as_bytes())?;
     Ok(stream)
 }
 

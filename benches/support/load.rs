@@ -23,13 +23,22 @@ const _: () = assert!(QUESTION.len() == 160);
 pub(crate) const ANSWER: &str = r#"{"id":"07734bd2-2473-4f07-94e1-0d9f0e6843cf","results":[{"index":1,"relevance_score":0.9990564},{"index":0,"relevance_score":0.0578681}],"meta":{"api_version":{"version":"2","is_experimental":false},"billed_units":{"search_units":1}},"note":"fixed."}"#;
 const _: () = assert!(ANSWER.len() == 250);
 
-/// One request on a connection of its own: `Ok` when status and body are the upstream's.
-pub(crate) fn ask(port: u16) -> Result<(), String> {
+/// The request, whole. `more`: further lines of its head.
+pub(crate) fn question(address: SocketAddr, more: &str) -> String {
+    let length = QUESTION.len();
+    format!(
+        "POST {PATH} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n{more}\r\n{QUESTION}"
+    )
+}
+
+/// One request on a connection of its own: the answer's head when status and body are the upstream's.
+pub(crate) fn ask(port: u16) -> Result<String, String> {
     let answer = exchange(port).map_err(|e| format!("no answer: {e}"))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split_whitespace().nth(1);
     if status == Some("200") && body == ANSWER {
-        return Ok(());
+        return Ok(head.to_owned());
     }
     let first = head.lines().next().unwrap_or_default();
     Err(format!("answers `{first}` with {} bytes", body.len()))
@@ -40,15 +49,16 @@ fn exchange(port: u16) -> io::Result<String> {
     let patience = Duration::from_secs(2);
     let mut stream = TcpStream::connect_timeout(&address, patience)?;
     stream.set_read_timeout(Some(patience))?;
-    write!(
-        stream,
-        "POST {PATH} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n{QUESTION}",
-        QUESTION.len()
-    )?;
+    stream.write_all(question(address, "Connection: close\r\n").as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
+}
+
+/// The value of a header, whose name servers write as they like.
+pub(crate) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+    fields.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then(|| value.trim()))
 }
 
 /// What one load came to.

@@ -7,12 +7,14 @@
 
 pub(crate) mod access;
 pub(crate) mod certificate;
+pub(crate) mod clients;
 pub(crate) mod h2load;
 pub(crate) mod idle;
 pub(crate) mod load;
 pub(crate) mod machine;
 pub(crate) mod openssl;
 pub(crate) mod process;
+pub(crate) mod reload;
 pub(crate) mod sample;
 pub(crate) mod servers;
 pub(crate) mod stats;

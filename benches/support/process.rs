@@ -143,6 +143,13 @@ impl Running {
         }
     }
 
+    /// Sends its root a signal: the master, where there are workers.
+    pub(crate) fn signal(&mut self, name: &str) -> Result<(), String> {
+        self.alive()?;
+        signal(name, self.child.id());
+        Ok(())
+    }
+
     /// The last lines it wrote to stderr.
     pub(crate) fn words(&self) -> String {
         let text = fs::read_to_string(&self.err).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The servers of the load benches: an upstream, and three proxies before it that do the same job.
+//! The servers of the load benches: an upstream, and four proxies before it that do the same job.
 //!
 //! Law: each proxy has one worker, keeps connections to the upstream, and sets the same `Authorization`.
 //! The upstream answers 401 without it, so a proxy that skips the job voids the run instead of winning it.
@@ -19,6 +19,7 @@ use tollgate::store::{Audit, Change, Fault, KeyStore, Sqlite};
 use super::certificate::Certificate;
 use super::load::{ANSWER, PATH, ask, on_path};
 use super::process::{Running, Scratch};
+use super::reload::{MARK, mark};
 
 /// What the proxies inject: `bearer` and this. Handed to bare and Tollgate by the variable.
 const SECRET: &str = "bench-upstream-secret";
@@ -36,6 +37,7 @@ const START: Duration = Duration::from_secs(10);
 /// The programs, all looked up before anything starts.
 pub(crate) struct Programs {
     nginx: PathBuf,
+    haproxy: PathBuf,
     bare: PathBuf,
     tollgate: PathBuf,
 }
@@ -51,7 +53,12 @@ impl Programs {
             let missing = || format!("{} is missing: `make bench` builds it first", path.display());
             path.is_file().then(|| path.clone()).ok_or_else(missing)
         };
-        Ok(Programs { nginx: on_path("nginx")?, bare: built("examples/bare")?, tollgate: built("tollgate")? })
+        Ok(Programs {
+            nginx: on_path("nginx")?,
+            haproxy: on_path("haproxy")?,
+            bare: built("examples/bare")?,
+            tollgate: built("tollgate")?,
+        })
     }
 }
 
@@ -59,6 +66,7 @@ impl Programs {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Nginx,
+    Haproxy,
     Bare,
     Tollgate,
 }
@@ -75,6 +83,15 @@ pub(crate) struct Needs {
     pub(crate) keys: Option<usize>,
     /// No metrics.
     pub(crate) unmeasured: bool,
+    /// One more injected header, [`MARK`], whose value a reload changes.
+    pub(crate) marked: bool,
+}
+
+impl Needs {
+    /// The setting that injects the first mark, or nothing.
+    fn if_marked(&self, setting: String) -> String {
+        if self.marked { setting } else { String::new() }
+    }
 }
 
 /// A server that answered rightly at least once.
@@ -97,11 +114,12 @@ impl Server {
     ) -> Result<Server, String> {
         let mut server = match kind {
             Kind::Nginx => nginx_proxy(needs, programs, scratch, upstream)?,
+            Kind::Haproxy => haproxy(needs, programs, scratch, upstream)?,
             Kind::Bare => bare(programs, scratch, upstream)?,
             Kind::Tollgate => tollgate(needs, programs, scratch, upstream)?,
         };
         let port = server.port;
-        wait(&mut server, || ask(port))?;
+        wait(&mut server, || ask(port).map(drop))?;
         Ok(server)
     }
 
@@ -116,9 +134,10 @@ impl Server {
     }
 }
 
-/// Starts the upstream.
+/// Starts the upstream. It answers with the mark that it was sent, if any.
 pub(crate) fn upstream(programs: &Programs, scratch: &Scratch) -> Result<Server, String> {
     let port = free_port()?;
+    let mark = MARK.to_ascii_lowercase().replace('-', "_");
     let http = format!(
         r#"
   server {{
@@ -126,6 +145,7 @@ pub(crate) fn upstream(programs: &Programs, scratch: &Scratch) -> Result<Server,
     keepalive_requests 1000000000;
     location = {PATH} {{
       default_type application/json;
+      add_header {MARK} $http_{mark};
       if ($http_authorization != "bearer {SECRET}") {{ return 401; }}
       return 200 '{ANSWER}';
     }}
@@ -137,7 +157,7 @@ pub(crate) fn upstream(programs: &Programs, scratch: &Scratch) -> Result<Server,
     wait(&mut server, || match ask(port) {
         Err(why) if why.contains(" 401 ") => Ok(()),
         Err(why) => Err(why),
-        Ok(()) => Err("answers without the secret".to_owned()),
+        Ok(_) => Err("answers without the secret".to_owned()),
     })?;
     Ok(server)
 }
@@ -154,6 +174,7 @@ fn nginx_proxy(needs: &Needs, programs: &Programs, scratch: &Scratch, upstream: 
             certificate.key.display()
         )
     });
+    let mark = needs.if_marked(format!("proxy_set_header {MARK} {};", mark(0)));
     // The limits on requests and time per connection are lifted because Pingora has none by default.
     let http = format!(
         r#"
@@ -171,6 +192,7 @@ fn nginx_proxy(needs: &Needs, programs: &Programs, scratch: &Scratch, upstream: 
       proxy_http_version 1.1;
       proxy_set_header Connection "";
       proxy_set_header Authorization "bearer {SECRET}";
+      {mark}
     }}
   }}"#
     );
@@ -178,6 +200,36 @@ fn nginx_proxy(needs: &Needs, programs: &Programs, scratch: &Scratch, upstream: 
     let connections = needs.connections.map_or(WORKER, |clients| clients + WORKER);
     let process = nginx("nginx", &http, connections, programs, scratch)?;
     Ok(Server { name: "nginx", port, secure, process })
+}
+
+/// A master with one worker of one thread. The worker hands its sockets to the next one by itself in this mode.
+fn haproxy(needs: &Needs, programs: &Programs, scratch: &Scratch, upstream: u16) -> Result<Server, String> {
+    let port = free_port()?;
+    let mark = needs.if_marked(format!("http-request set-header {MARK} {}", mark(0)));
+    let connections = needs.connections.map_or(WORKER, |clients| clients + WORKER);
+    let config = format!(
+        r#"
+global
+  nbthread 1
+  maxconn {connections}
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+listen proxy
+  bind 127.0.0.1:{port}
+  http-request set-header Authorization "bearer {SECRET}"
+  {mark}
+  http-reuse always
+  server origin 127.0.0.1:{upstream}
+"#
+    );
+    let config = scratch.write("haproxy.cfg", &config)?;
+    let mut command = Command::new(&programs.haproxy);
+    command.arg("-W").arg("-f").arg(config);
+    let process = Running::start("haproxy", command, scratch)?;
+    Ok(Server { name: "haproxy", port, secure: None, process })
 }
 
 fn bare(programs: &Programs, scratch: &Scratch, upstream: u16) -> Result<Server, String> {
@@ -208,6 +260,7 @@ fn tollgate(needs: &Needs, programs: &Programs, scratch: &Scratch, upstream: u16
             certificate.key.display()
         );
     }
+    let mark = needs.if_marked(format!("{MARK}: {}", mark(0)));
     let config = format!(
         r#"
 general_settings:
@@ -217,6 +270,7 @@ general_settings:
       target: http://127.0.0.1:{upstream}{PATH}
       headers:
         Authorization: "bearer os.environ/{SECRET_VARIABLE}"
+        {mark}
 {own}"#
     );
     let config = scratch.write("tollgate.yaml", &config)?;
@@ -274,7 +328,7 @@ fn nginx(
 }
 
 /// Asks until the answer is right, the server ends, or patience does.
-fn wait(server: &mut Server, answers: impl Fn() -> Result<(), String>) -> Result<(), String> {
+pub(crate) fn wait(server: &mut Server, answers: impl Fn() -> Result<(), String>) -> Result<(), String> {
     let deadline = Instant::now() + START;
     loop {
         server.process.alive()?;
