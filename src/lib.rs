@@ -27,6 +27,7 @@ pub mod rejection;
 pub mod snapshot;
 // Floor 4a
 pub mod downstream;
+pub mod history;
 pub mod logger;
 pub mod memory;
 pub mod metrics;

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 use watch::Watch;
 
-use crate::config::noted::Stamp;
+use crate::config::noted::{Stamp, Texts};
 use crate::config::{Config, Diff};
 use crate::snapshot::{Draft, Snapshot};
 
@@ -33,10 +33,21 @@ pub struct Candidate {
     pub warnings: Vec<String>,
     /// The files that it was read from, those of its secrets among them.
     pub files: Vec<(PathBuf, Stamp)>,
+    /// The texts of its own files.
+    pub texts: Texts,
 }
 
-/// Reads the file again, to follow the snapshot that is in force; or every problem that it has.
-pub type Source = Box<dyn Fn(&Snapshot) -> Result<Candidate, Vec<String>> + Send + Sync>;
+/// What is wished for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// The file, as it is now. Nothing is pinned any more.
+    File,
+    /// The config of this number that was kept; pinned, until somebody wishes for the file.
+    Kept(u64),
+}
+
+/// Reads the config, to follow the snapshot that is in force: the file, or these texts of it; or every problem that it has.
+pub type Source = Box<dyn Fn(&Snapshot, Option<&Texts>) -> Result<Candidate, Vec<String>> + Send + Sync>;
 /// Puts in force what a snapshot does not hold. Whether a key was taken out of the config.
 pub type Tune = Box<dyn Fn(&Config, bool) + Send + Sync>;
 
@@ -44,6 +55,10 @@ pub type Tune = Box<dyn Fn(&Config, bool) + Send + Sync>;
 pub trait Observer: Send + Sync {
     /// One begins.
     fn begins(&self);
+    /// The file is in force, and these are its texts.
+    fn keeps(&self, texts: &Texts);
+    /// The texts of the config of this number; or why there are none.
+    fn kept(&self, number: u64) -> Result<Texts, String>;
     /// It has ended so.
     fn ended(&self, outcome: &Outcome);
 }
@@ -59,6 +74,8 @@ pub enum Outcome {
         diff: Diff,
         /// What it has to say besides.
         warnings: Vec<String>,
+        /// The number of the config that is in force instead of the file.
+        pinned: Option<u64>,
     },
     /// The file has problems; what was in force still is.
     Refused {
@@ -72,28 +89,37 @@ pub enum Outcome {
 /// The way to the reloader. Clones lead to the same.
 #[derive(Clone, Debug)]
 pub struct Reloads {
-    ask: mpsc::UnboundedSender<oneshot::Sender<Outcome>>,
-    generation: Arc<AtomicU64>,
+    ask: mpsc::UnboundedSender<(Wish, oneshot::Sender<Outcome>)>,
+    standing: Arc<Standing>,
+}
+
+/// What is in force.
+#[derive(Debug)]
+struct Standing {
+    generation: AtomicU64,
+    /// The number of the config that is pinned; 0: none is.
+    pinned: AtomicU64,
 }
 
 /// What is asked for, for who makes the reloads.
 #[derive(Debug)]
 pub struct Asked {
-    asked: mpsc::UnboundedReceiver<oneshot::Sender<Outcome>>,
+    asked: mpsc::UnboundedReceiver<(Wish, oneshot::Sender<Outcome>)>,
     reloads: Reloads,
 }
 
 /// A way to ask for reloads, and its end.
 pub fn channel() -> (Reloads, Asked) {
     let (ask, asked) = mpsc::unbounded_channel();
-    let reloads = Reloads { ask, generation: Arc::new(AtomicU64::new(1)) };
+    let standing = Arc::new(Standing { generation: AtomicU64::new(1), pinned: AtomicU64::new(0) });
+    let reloads = Reloads { ask, standing };
     (reloads.clone(), Asked { asked, reloads })
 }
 
 /// Makes the reloads that are asked for.
 pub struct Reloader {
-    asked: mpsc::UnboundedReceiver<oneshot::Sender<Outcome>>,
-    generation: Arc<AtomicU64>,
+    asked: mpsc::UnboundedReceiver<(Wish, oneshot::Sender<Outcome>)>,
+    standing: Arc<Standing>,
     in_force: Arc<ArcSwap<Snapshot>>,
     source: Source,
     tune: Tune,
@@ -111,15 +137,26 @@ impl Asked {
 
 impl Reloads {
     /// Asks for a reload, and waits for what comes of it. None: the process is about to end.
-    pub async fn ask(&self) -> Option<Outcome> {
+    pub async fn ask(&self, wish: Wish) -> Option<Outcome> {
         let (answer, answered) = oneshot::channel();
-        self.ask.send(answer).ok()?;
+        self.ask.send((wish, answer)).ok()?;
         answered.await.ok()
     }
 
     /// How many configs have been in force.
     pub fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+        self.standing.generation.load(Ordering::Acquire)
+    }
+
+    /// The number of the kept config that is in force instead of the file.
+    pub fn pinned(&self) -> Option<u64> {
+        self.standing.pinned()
+    }
+}
+
+impl Standing {
+    fn pinned(&self) -> Option<u64> {
+        Some(self.pinned.load(Ordering::Acquire)).filter(|number| *number > 0)
     }
 }
 
@@ -134,7 +171,7 @@ impl Reloader {
         observer: Box<dyn Observer>,
     ) -> Self {
         let (Asked { asked, reloads }, watch) = (asked, Watch::default());
-        Self { asked, generation: reloads.generation, in_force, source, tune, config, watch, observer }
+        Self { asked, standing: reloads.standing, in_force, source, tune, config, watch, observer }
     }
 
     /// The same, which sees these files change, where the config wants that.
@@ -148,20 +185,22 @@ impl Reloader {
         loop {
             let answer = tokio::select! {
                 asked = self.asked.recv() => match asked {
-                    Some(answer) => Some(answer),
+                    Some(asked) => Some(asked),
                     None => return,
                 },
-                () = sleep(watch::LOOK), if self.config.watch => None,
+                // What is pinned stays, whatever becomes of the file.
+                () = sleep(watch::LOOK), if self.config.watch && self.standing.pinned().is_none() => None,
             };
+            let (wish, answer) = answer.map_or((Wish::File, None), |(wish, answer)| (wish, Some(answer)));
             // Files take time that requests should not wait for.
             let made = tokio::task::spawn_blocking(move || {
                 let wanted = answer.is_some() || self.watch.look();
                 let outcome = wanted.then(|| {
                     self.observer.begins();
                     // A fault of ours must not be the last reload: the next file may be one that it does not meet.
-                    let reloaded = catch_unwind(AssertUnwindSafe(|| self.reload()));
+                    let reloaded = catch_unwind(AssertUnwindSafe(|| self.reload(wish)));
                     reloaded.unwrap_or_else(|_| Outcome::Refused {
-                        generation: self.generation.load(Ordering::Acquire),
+                        generation: self.standing.generation.load(Ordering::Acquire),
                         problems: vec!["Tollgate itself has failed; restart it to be sure of what is in force".into()],
                     })
                 });
@@ -178,11 +217,9 @@ impl Reloader {
         }
     }
 
-    fn reload(&mut self) -> Outcome {
-        let generation = self.generation.load(Ordering::Acquire);
-        // A file with problems is not read again until it changes once more.
-        self.watch.again();
-        let candidate = match (self.source)(&self.in_force.load()) {
+    fn reload(&mut self, wish: Wish) -> Outcome {
+        let generation = self.standing.generation.load(Ordering::Acquire);
+        let candidate = match self.candidate(wish) {
             Ok(candidate) => candidate,
             Err(problems) => return Outcome::Refused { generation, problems },
         };
@@ -195,8 +232,30 @@ impl Reloader {
         self.config.admin = admin;
         (self.config.listen, self.config.store, self.config.network.ca_pem) = (listen, store, network.ca_pem);
         self.watch = Watch::new(candidate.files);
-        let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
-        Outcome::Applied { generation, diff, warnings: candidate.warnings }
+        let pinned = match wish {
+            Wish::File => None,
+            Wish::Kept(number) => Some(number),
+        };
+        self.standing.pinned.store(pinned.unwrap_or(0), Ordering::Release);
+        if pinned.is_none() {
+            self.observer.keeps(&candidate.texts);
+        }
+        let generation = self.standing.generation.fetch_add(1, Ordering::AcqRel) + 1;
+        Outcome::Applied { generation, diff, warnings: candidate.warnings, pinned }
+    }
+
+    fn candidate(&mut self, wish: Wish) -> Result<Candidate, Vec<String>> {
+        match wish {
+            Wish::File => {
+                // A file with problems is not read again until it changes once more.
+                self.watch.again();
+                (self.source)(&self.in_force.load(), None)
+            }
+            Wish::Kept(number) => {
+                let texts = self.observer.kept(number).map_err(|problem| vec![problem])?;
+                (self.source)(&self.in_force.load(), Some(&texts))
+            }
+        }
     }
 }
 
@@ -209,9 +268,9 @@ impl Outcome {
     /// As an answer of the API.
     pub fn value(&self) -> Value {
         match self {
-            Self::Applied { generation, diff, warnings } => json!({
+            Self::Applied { generation, diff, warnings, pinned } => json!({
                 "status": if diff.is_empty() { "unchanged" } else { "applied" }, "generation": generation,
-                "applied": diff.applied, "needs_restart": diff.restart, "warnings": warnings,
+                "applied": diff.applied, "needs_restart": diff.restart, "warnings": warnings, "pinned": pinned,
             }),
             Self::Refused { generation, problems } => {
                 json!({ "status": "refused", "generation": generation, "problems": problems })
@@ -222,7 +281,7 @@ impl Outcome {
     /// In a line.
     pub fn summary(&self) -> String {
         match self {
-            Self::Applied { generation, diff, .. } => {
+            Self::Applied { generation, diff, pinned, .. } => {
                 let mut parts = vec![format!("generation {generation}")];
                 parts.push(match diff.applied.len() {
                     0 => "nothing changed".into(),
@@ -230,6 +289,9 @@ impl Outcome {
                 });
                 if !diff.restart.is_empty() {
                     parts.push(format!("needs a restart: {}", diff.restart.join(", ")));
+                }
+                if let Some(number) = pinned {
+                    parts.push(format!("config {number} of the history is pinned until the next reload"));
                 }
                 format!("reloaded: {}", parts.join("; "))
             }

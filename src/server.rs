@@ -1,11 +1,12 @@
 //! Wiring, and nothing else: bind, build, serve, reload, stop.
 //!
 //! The law: a port that is taken ends the start at once and by name; SIGTERM and SIGINT end in order with exit 0, a second one at
-//! once; SIGHUP asks for the config to be read again.
+//! once; SIGHUP asks for the config to be read again, SIGUSR1 for the access log to be opened anew.
 //!
-//! `tuned` is what a config decides beside its snapshot, `drain` the end.
+//! `tuned` is what a config decides beside its snapshot, `told` hears of reloads, `drain` is the end.
 
 mod drain;
+mod told;
 mod tuned;
 
 use std::io;
@@ -29,18 +30,20 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use told::Told;
 use tuned::Tuned;
 
 use crate::admin::Admin;
 use crate::config::listen::Listen;
 use crate::config::log::LogFormat;
-use crate::config::noted::Stamp;
+use crate::config::noted::{Stamp, Texts};
 use crate::config::{self, Config};
 use crate::edge::{self, Certificate, Edge};
+use crate::history::History;
 use crate::logger;
 use crate::metrics::Metrics;
 use crate::proxy::{EdgeProxy, Format, Shared};
-use crate::reload::{self, Observer, Outcome, Reloader, Reloads};
+use crate::reload::{self, Reloader, Reloads, Wish};
 use crate::snapshot::Snapshot;
 use crate::systemd;
 use crate::trust::Trust;
@@ -89,6 +92,10 @@ pub struct Setup {
     pub asked: reload::Asked,
     /// The files that the config was read from.
     pub files: Vec<(PathBuf, Stamp)>,
+    /// The texts of its own.
+    pub texts: Texts,
+    /// Where good configs are kept.
+    pub history: Option<History>,
     /// Where another config comes from.
     pub source: reload::Source,
 }
@@ -252,7 +259,7 @@ impl Signals {
                 _ = self.hangup.recv() => {
                     // What comes of it is logged; signals are listened to meanwhile.
                     let reloads = reloads.clone();
-                    tokio::spawn(async move { reloads.ask().await });
+                    tokio::spawn(async move { reloads.ask(Wish::File).await });
                 }
             }
         }
@@ -260,7 +267,7 @@ impl Signals {
 }
 
 async fn run(bound: Vec<Bound>, setup: Setup, workers: usize, signals: &mut Signals) -> Result<(), String> {
-    let Setup { config, snapshot, admin, options, asked, files, source } = setup;
+    let Setup { config, snapshot, admin, options, asked, files, texts, history, source } = setup;
     let trust = Trust::gather(config.network.ca_pem.as_ref().map(|(pem, _)| pem.as_slice()))
         .map_err(|error| format!("the trusted certificates cannot be handed over: {error}"))?;
     let conf = ServerConf {
@@ -310,7 +317,7 @@ async fn run(bound: Vec<Bound>, setup: Setup, workers: usize, signals: &mut Sign
         tuned.follow(config);
         admin.follow(config.master_key.clone(), taken);
     });
-    let told = Box::new(Told { metrics });
+    let told = Box::new(Told::new(metrics, history, &texts));
     tokio::spawn(Reloader::new(asked, config, snapshot, source, tune, told).watching(files).run());
     tokio::spawn(systemd::keep_alive());
     systemd::ready("serving, generation 1");
@@ -324,23 +331,6 @@ async fn run(bound: Vec<Bound>, setup: Setup, workers: usize, signals: &mut Sign
         log::info!("refused since the start: {refused}");
     }
     Ok(())
-}
-
-/// Who is told of reloads: metrics and systemd.
-struct Told {
-    metrics: Arc<Metrics>,
-}
-
-impl Observer for Told {
-    fn begins(&self) {
-        systemd::reloading();
-    }
-
-    fn ended(&self, outcome: &Outcome) {
-        self.metrics.reloaded(if outcome.is_applied() { "applied" } else { "refused" });
-        self.metrics.forget();
-        systemd::ready(&outcome.summary());
-    }
 }
 
 fn certificate(listen: &Listen) -> Result<Option<Arc<Certificate>>, String> {

@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub quota: Option<Claim>,
     /// What is counted for routes that have limits, by what they serve.
     counters: FxHashMap<String, Arc<Counter>>,
+    /// Whether nothing can be asked of it.
+    pub says_nothing: bool,
     /// Whether `/metrics` is served beside the routes.
     pub metrics_on_main: bool,
     /// Whether it then asks for a key.
@@ -236,6 +238,7 @@ pub fn draft(config: &Config, book: &Arc<Book>, before: Option<&Snapshot>, repor
         places,
         keyring: Keyring::new(config.master_key.clone()).with_book(Arc::clone(book)),
         quota: quota(Holder::Proxy, limits.requests, None, &counted.unwrap_or_default()),
+        says_nothing: config.says_nothing(),
         metrics_on_main: config.metrics_on_main,
         metrics_need_key: config.metrics_need_key,
         grants_required: config.grants_required,

@@ -25,6 +25,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("snapshot", 31),
     ("admit", 32),
     ("downstream", 40),
+    ("history", 40),
     ("logger", 40),
     ("memory", 40),
     ("metrics", 40),

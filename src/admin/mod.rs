@@ -14,8 +14,8 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::auth::{Book, Time};
-use crate::management::{Asked, Asker, Body, Call, Fault, read};
-use crate::reload::{Outcome, Reloads};
+use crate::management::{Asked, Asker, BadField, Body, Call, Fault, read};
+use crate::reload::{Outcome, Reloads, Wish};
 use crate::secret::Secret;
 use crate::store::{Audit, Change, Keeper, Plan};
 
@@ -58,6 +58,11 @@ impl Admin {
         self.reloads.generation()
     }
 
+    /// The number of the kept config that is in force instead of the file.
+    pub fn pinned(&self) -> Option<u64> {
+        self.reloads.pinned()
+    }
+
     /// Another config is in force. `taken`: a key was taken out of it, which the store may have too.
     pub fn follow(&self, master: Option<Secret>, taken: bool) {
         *self.master.lock() = master;
@@ -82,11 +87,16 @@ impl Admin {
                 told.map_err(|error| Fault::Store(error.to_string()))?
             }
             Way::Changes(plan) => self.change(plan, asked, body, now).await,
-            Way::Reloads => match self.reloads.ask().await {
-                Some(Outcome::Refused { problems, .. }) => Err(Fault::NotReloaded(problems)),
-                Some(outcome) => Ok(outcome.value()),
-                None => Err(Fault::NotReloaded(vec!["the process is about to end".into()])),
-            },
+            Way::Reloads => self.reload(Wish::File).await,
+            Way::RollsBack => self.reload(Wish::Kept(number(&read(body)?)?)).await,
+        }
+    }
+
+    async fn reload(&self, wish: Wish) -> Result<Value, Fault> {
+        match self.reloads.ask(wish).await {
+            Some(Outcome::Refused { problems, .. }) => Err(Fault::NotReloaded(problems)),
+            Some(outcome) => Ok(outcome.value()),
+            None => Err(Fault::NotReloaded(vec!["the process is about to end".into()])),
         }
     }
 
@@ -123,6 +133,17 @@ enum Way {
     Changes(fn(&Book, &Request) -> Planned),
     /// By a reload of the config.
     Reloads,
+    /// By a config that was kept.
+    RollsBack,
+}
+
+/// Which config of the history is asked for.
+fn number(body: &Body) -> Result<u64, Fault> {
+    let number = body.get("number").ok_or(BadField::Missing("number"))?;
+    Ok(number
+        .as_u64()
+        .filter(|number| *number > 0)
+        .ok_or(BadField::Value("number", "a number of `tollgate history`"))?)
 }
 
 fn way(call: Call) -> Way {
@@ -143,5 +164,6 @@ fn way(call: Call) -> Way {
         Call::TeamInfo => Way::Tells(teams::info),
         Call::TeamList => Way::Tells(teams::list),
         Call::ConfigReload => Way::Reloads,
+        Call::ConfigRollback => Way::RollsBack,
     }
 }

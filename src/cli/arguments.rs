@@ -101,6 +101,14 @@ pub(super) enum Command {
     Health,
     /// Have the Tollgate on this machine read its config again: exit 0 if it is in force, 1 if not
     Reload,
+    /// List the last ten good configs, the newest first
+    History,
+    /// Have the Tollgate on this machine serve a config of its history, until the next reload
+    Rollback {
+        /// Its number in `tollgate history`
+        #[arg(value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+        number: u64,
+    },
     /// Say what would become of a request: route, caller, upstream, headers; nothing is connected to
     Explain(Request),
     /// Make, list, change, block and delete keys in the store, also while a server runs on it
@@ -171,7 +179,7 @@ impl Arguments {
 const GROUPS: &[(&str, &[&str])] = &[
     ("To begin", &["init"]),
     ("Before you serve", &["check", "explain", "schema"]),
-    ("While it serves", &["key", "reload", "health"]),
+    ("While it serves", &["key", "reload", "history", "rollback", "health"]),
     ("Around it", &["completions", "man"]),
 ];
 

@@ -28,12 +28,12 @@ pub(super) fn address(overrides: &Overrides) -> Result<SocketAddr, String> {
     Ok(SocketAddr::new(ip, port))
 }
 
-/// Status and body of the answer to `request`, a start line and fields with CR LF, within `patience` for each step.
-pub(super) fn ask(address: SocketAddr, request: &str, patience: Duration) -> io::Result<(u16, String)> {
+/// Status and body of the answer to `request`, a start line and fields with CR LF, and `body`, within `patience` for each step.
+pub(super) fn ask(address: SocketAddr, request: &str, body: &str, patience: Duration) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, patience)?;
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
-    stream.write_all(format!("{request}Host: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
+    stream.write_all(format!("{request}Host: {address}\r\nConnection: close\r\n\r\n{body}").as_bytes())?;
     let mut answer = Vec::new();
     let mut piece = [0; 4096];
     while !is_whole(&answer) && answer.len() < ENOUGH {

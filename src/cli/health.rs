@@ -20,7 +20,7 @@ pub(super) fn run(overrides: &Overrides) -> u8 {
             return super::BAD_USAGE;
         }
     };
-    let why = match ask(address, "GET /health/liveliness HTTP/1.1\r\n", PATIENCE) {
+    let why = match ask(address, "GET /health/liveliness HTTP/1.1\r\n", "", PATIENCE) {
         Ok((200, _)) => return super::OK,
         Ok((other, _)) => format!("answers {other}"),
         Err(error) => error.to_string(),

@@ -9,7 +9,7 @@ use super::state::{self, State};
 use crate::auth::Book;
 use crate::config::env::Process;
 use crate::config::error::Report;
-use crate::config::noted::{Noted, Stamp};
+use crate::config::noted::{Noted, Stamp, Texts};
 use crate::config::{self, Config, Overrides};
 use crate::reload::Candidate;
 use crate::snapshot::{self, Snapshot};
@@ -37,6 +37,8 @@ pub(super) struct Ready {
     pub(super) state: State,
     /// The files that it was read from.
     pub(super) files: Vec<(PathBuf, Stamp)>,
+    /// The texts of its own.
+    pub(super) texts: Texts,
 }
 
 /// Reads the file at `path` to serve it: the store is opened as soon as nothing else is wrong, and made if it may be.
@@ -57,22 +59,28 @@ pub(super) fn ready(path: &Path, environ: &Process, settings: &Settings, make: b
             }
         };
         let snapshot = compile(&config, &book, &mut report)?;
-        Some(Ready { config, snapshot, state: state?, files: Vec::new() })
+        Some((config, snapshot, state?))
     });
     finish(&mut report, settings);
-    let files = environ.into_files();
-    (made.filter(|_| report.is_clean()).map(|made| Ready { files, ..made }), report)
+    let (files, texts) = environ.into_read();
+    let made = made.filter(|_| report.is_clean());
+    (made.map(|(config, snapshot, state)| Ready { config, snapshot, state, files, texts }), report)
 }
 
-/// Reads the file at `path` again, to follow `before`; or every problem, in the words of `check`.
-pub(super) fn again(path: &Path, overrides: &Overrides, before: &Snapshot) -> Result<Candidate, Vec<String>> {
+/// Reads the file at `path` again, or `kept` in its place, to follow `before`; or every problem, in the words of `check`.
+pub(super) fn again(
+    path: &Path,
+    overrides: &Overrides,
+    before: &Snapshot,
+    kept: Option<&Texts>,
+) -> Result<Candidate, Vec<String>> {
     // Variables of a process stay; those of `.env` may have changed.
     let environ = Process::with_dotenv().map_err(|text| vec![text])?;
-    let environ = Noted::new(&environ).without_waiting();
+    let environ = Noted::new(&environ).without_waiting().as_kept(kept);
     let (config, mut report) = config::load(path, &environ, overrides);
     let book = before.keyring.book().cloned().unwrap_or_else(|| Arc::new(Book::passing()));
     let made = config.and_then(|config| {
-        if config.says_nothing() {
+        if config.says_nothing() && !before.says_nothing {
             let what = "the file says nothing: no route, no key";
             report.problem(&config.site, what, "write it whole; beside it and renamed, nobody reads half of it");
         }
@@ -83,7 +91,8 @@ pub(super) fn again(path: &Path, overrides: &Overrides, before: &Snapshot) -> Re
     match made.filter(|_| report.is_clean()) {
         Some((config, draft)) => {
             let warnings = report.notices.iter().map(ToString::to_string).collect();
-            Ok(Candidate { config, draft, warnings, files: environ.into_files() })
+            let (files, texts) = environ.into_read();
+            Ok(Candidate { config, draft, warnings, files, texts })
         }
         None => Err(report.problems.iter().map(ToString::to_string).collect()),
     }

@@ -1,7 +1,7 @@
 //! The command line: LiteLLM's flags, in snake and kebab case, and Tollgate's own commands.
 //!
 //! `arguments` is what may be typed, `litellm` what LiteLLM's users type without effect here, `settings` what comes of flags,
-//! variables and `.env`; `load` reads the config, `state` opens the key store; `serve`, `check`, `explain`, `key`, `reload`, `health` (which `ask` a running one), `init` and `generate` are
+//! variables and `.env`; `load` reads the config, `state` opens the key store; `serve`, `check`, `explain`, `key`, `reload` (with `history` and `rollback`), `health` (which `ask` a running one), `init` and `generate` are
 //! the commands.
 //! The law: exit 0 after a clean stop, 1 for a config or a port that cannot be used or a request that `explain` sees refused,
 //! 2 for a command line that makes no sense.
@@ -69,7 +69,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             _ => BAD_USAGE,
         },
         Some(Command::Check { diff: None }) => with_config(&arguments, check::run),
-        Some(Command::Reload) => with_settings(&arguments, reload::run),
+        Some(Command::Reload) => with_settings(&arguments, |environ, settings| reload::run(environ, settings, None)),
+        Some(Command::Rollback { number }) => {
+            with_settings(&arguments, |environ, settings| reload::run(environ, settings, Some(*number)))
+        }
+        Some(Command::History) => with_settings(&arguments, |_, settings| reload::history(settings)),
         Some(Command::Key(command)) => {
             with_settings(&arguments, |environ, settings| key::run(command, environ, settings))
         }

@@ -13,6 +13,7 @@ use super::settings::Settings;
 use super::{BAD_CONFIG, OK, welcome};
 use crate::config::Overrides;
 use crate::config::env::Process;
+use crate::history::History;
 use crate::logger;
 use crate::proxy::Format;
 use crate::reload::{self, Source};
@@ -39,7 +40,7 @@ fn start(environ: &Process, settings: &Settings, path: &Path, begun: Instant) ->
     let workers = Workers::start(threads).map_err(|error| format!("error: {error}\n"))?;
     let (ready, report) = ready(path, environ, settings, true);
     print(&report);
-    let Some(Ready { config, snapshot, state, files }) = ready else {
+    let Some(Ready { config, snapshot, state, files, texts }) = ready else {
         return Err(format!("{}: not started, {}\n", path.display(), count(report.problems.len(), "error")));
     };
     let bound = server::bind(&config)
@@ -60,6 +61,8 @@ fn start(environ: &Process, settings: &Settings, path: &Path, begun: Instant) ->
         options: Options { usual_format, detailed: settings.detailed, level: settings.level },
         asked,
         files,
+        texts,
+        history: settings.state_dir.as_deref().map(History::below),
         source: source(path, settings, &bound),
     };
     workers.serve(bound, setup).map_err(|error| format!("error: {error}\n"))
@@ -74,5 +77,5 @@ fn source(path: &Path, settings: &Settings, bound: &[Bound]) -> Source {
         serving_inside: listening(true).collect(),
         ..settings.overrides.clone()
     };
-    Box::new(move |before| again(&path, &overrides, before))
+    Box::new(move |before, kept| again(&path, &overrides, before, kept))
 }

@@ -28,6 +28,10 @@ pub trait Environ {
     fn variable(&self, name: &str) -> Option<String>;
     /// The bytes of the file at `path`.
     fn file(&self, path: &Path) -> std::io::Result<Vec<u8>>;
+    /// The bytes of a file of the config itself.
+    fn text(&self, path: &Path) -> std::io::Result<Vec<u8>> {
+        self.file(path)
+    }
 }
 
 /// The environment of this process, and below it the `.env` of the working folder.

@@ -36,7 +36,7 @@ fn file(
         return None;
     }
     seen.push(plain);
-    let bytes = match environ.file(path) {
+    let bytes = match environ.text(path) {
         Ok(bytes) => bytes,
         Err(error) => {
             report.problem(named_at, format!("`{name}` cannot be read: {error}"), "check the path and its permissions");

@@ -41,6 +41,8 @@ pub enum Call {
     TeamUnblock,
     /// Reads the config again.
     ConfigReload,
+    /// Puts a config in force that was kept.
+    ConfigRollback,
 }
 
 /// Calls with their paths, and whether they only read.
@@ -61,6 +63,7 @@ const CALLS: &[(Call, &str, bool)] = &[
     (Call::TeamBlock, "/team/block", false),
     (Call::TeamUnblock, "/team/unblock", false),
     (Call::ConfigReload, "/config/reload", false),
+    (Call::ConfigRollback, "/config/rollback", false),
 ];
 
 /// What LiteLLM serves besides, and what to use instead.
@@ -141,7 +144,7 @@ impl Call {
 
     /// Whether it is for the holder of the master key alone.
     pub fn is_masters(self) -> bool {
-        self == Self::ConfigReload
+        matches!(self, Self::ConfigReload | Self::ConfigRollback)
     }
 
     /// The methods that make it.

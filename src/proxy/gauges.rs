@@ -14,6 +14,7 @@ use crate::{logger, memory};
 /// Keys whose limits are told.
 const MOST_KEYS: usize = 200;
 
+const PINNED: &str = "tollgate_config_pinned";
 const LOST: &str = "tollgate_log_lines_lost_total";
 const LEFT: &str = "litellm_remaining_api_key_requests";
 const LEFT_HELP: &str =
@@ -39,6 +40,12 @@ impl EdgeProxy {
                 self.shared.admin.generation() as f64,
             ),
         ];
+        let pinned = self.shared.admin.pinned().unwrap_or(0);
+        out.push(Gauge::new(
+            PINNED,
+            "The kept config that is in force instead of the file; 0: the file is.",
+            pinned as f64,
+        ));
         out.push(Gauge::new(
             "tollgate_draining",
             "1 after a stop has been asked for.",

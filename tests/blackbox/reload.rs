@@ -1,6 +1,7 @@
 //! Another config for a running process: no request is lost, each is wholly of one config, and a bad file changes nothing.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -8,7 +9,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::keys::{call, done, make, status};
-use crate::support::gate::{KEY, routes};
+use crate::support::gate::{KEY, command, routes};
 use crate::support::{Client, Gate, Message, Origin, send, wait_until};
 
 /// A config whose route sends two headers that change together.
@@ -346,4 +347,54 @@ fn a_request_ends_with_the_config_it_began_with() {
     let_go.send(()).expect("send");
     let answer = client.answer("POST").expect("answer");
     assert_eq!((answer.status(), answer.text().as_str()), (200, "oldend"));
+}
+
+#[test]
+fn a_config_of_the_history_is_pinned_until_the_next_reload() {
+    let origin = Origin::start(|exchange| {
+        let one = exchange.request.one("x-one").unwrap_or("none").to_owned();
+        exchange.ok(&one)
+    });
+    let gate = Gate::start(&config(&origin, 1, "tollgate: {watch: true}"));
+    let serves = || send(gate.port, "POST /a HTTP/1.1", b"{}").text();
+    write(&gate, &config(&origin, 2, "tollgate: {watch: true}"));
+    wait_until("the second is in force", || serves() == "v2");
+    write(&gate, "general_settings: [");
+    let command = |words: &[&str]| {
+        let done = command()
+            .args(words)
+            .args(["--host", "127.0.0.1", "--port", &gate.port.to_string()])
+            .env("STATE_DIRECTORY", gate.folder().join("state"))
+            .env("LITELLM_MASTER_KEY", KEY)
+            .output()
+            .expect("run");
+        let text = [done.stdout, done.stderr].concat();
+        (done.status.code(), String::from_utf8(text).expect("UTF-8"))
+    };
+    let (_, list) = command(&["history"]);
+    let numbers: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(numbers, ["2", "1"], "{list}");
+    let (code, said) = command(&["rollback", "1"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("config 1 is pinned until the next reload"), "{said}");
+    assert_eq!(serves(), "v1");
+    assert!(
+        command(&["history"]).1.lines().any(|line| line.trim_start().starts_with("1 ") && line.ends_with("pinned"))
+    );
+    wait_until("the log says so", || gate.log().contains("config 1 of the history is pinned"));
+    // The watch leaves it alone, and a bad file too.
+    write(&gate, &config(&origin, 3, "tollgate: {watch: true}"));
+    assert_eq!(command(&["rollback", "9"]).0, Some(1));
+    assert_eq!(serves(), "v1");
+    assert_eq!(reloaded(&gate)["pinned"], Value::Null);
+    assert_eq!(serves(), "v3");
+    assert!(!command(&["history"]).1.contains("pinned"));
+    let bad = call(&gate, KEY, "/config/rollback", Some(json!({"number": "1"})));
+    assert_eq!(bad.status(), 400, "{}", bad.text());
+    // Only the config's own files are kept, for their owner alone.
+    let folder = gate.folder().join("state/history");
+    for entry in fs::read_dir(&folder).expect("folder") {
+        let mode = entry.expect("entry").metadata().expect("metadata").permissions().mode();
+        assert_eq!(mode & 0o077, 0);
+    }
 }

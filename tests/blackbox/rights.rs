@@ -39,6 +39,7 @@ const TABLE: &[(&str, [u16; 10])] = &[
     ("/team/block", [200, 200, 403, 200, 403, 403, 403, 401, 401, 401]),
     ("/team/unblock", [200, 200, 403, 200, 403, 403, 403, 401, 401, 401]),
     ("/config/reload", [200, 403, 403, 403, 403, 403, 403, 401, 401, 401]),
+    ("/config/rollback", [200, 403, 403, 403, 403, 403, 403, 401, 401, 401]),
 ];
 
 /// The path of a call and what is sent to it, for a key and a team made for it, of nobody's team.
@@ -46,6 +47,7 @@ fn request(gate: &Gate, path: &str) -> (String, Option<Value>) {
     let key = || make(gate, json!({})).0;
     let team = || done(gate, "/team/new", Some(json!({})))["team_id"].as_str().expect("id").to_owned();
     match path {
+        "/config/rollback" => (path.into(), Some(json!({"number": 1}))),
         "/key/generate" | "/team/new" | "/config/reload" => (path.into(), Some(json!({}))),
         "/key/delete" => (path.into(), Some(json!({ "keys": [key()] }))),
         "/key/info" => (format!("{path}?key={}", key()), None),
