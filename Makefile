@@ -6,6 +6,9 @@ PORT ?= 4000## where `make run` listens; 0: the system picks
 CARGO ?= cargo## the cargo to build with
 PYTHON ?= python3## the Python whose virtual environments hold the SDKs of the tests
 CARGO_TARGET_DIR ?= target## where cargo puts what it builds
+DESTDIR ?=## a folder that `make install` takes for /
+PREFIX ?= /usr## where `make install` puts the executable and what belongs to it
+SYSCONFDIR ?= /etc## where `make install` puts the config
 FUZZ_SECONDS ?= 60## how long `make fuzz` gives each target
 
 SHELL := bash
@@ -108,6 +111,14 @@ container-lint: $(SDKS)/sdk.stamp ## check the rules of Dockerfile, .dockerignor
 .PHONY: image-test
 image-test: build ## run the image's last stage without an engine: PID 1, read-only root, health check, SIGTERM
 	@BIN_DIR='$(RELEASE)' $(PYTHON) -B scripts/image.py
+
+.PHONY: install
+install: ## install what `make build` has built as a service, without starting it; a config that is there stays
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' BIN_DIR='$(RELEASE)' scripts/install.sh
+
+.PHONY: uninstall
+uninstall: ## remove what `make install` has installed; config, secrets and keys stay
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' scripts/install.sh remove
 
 .PHONY: audit
 audit: $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-audit ## check licences, sources, banned crates, advisories; not in ci: the first run builds its tools for minutes
