@@ -120,6 +120,15 @@ install: ## install what `make build` has built as a service, without starting i
 uninstall: ## remove what `make install` has installed; config, secrets and keys stay
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' scripts/install.sh remove
 
+.PHONY: deb
+deb: build ## make the Debian package, in target/deb; a warning of lintian is an error
+	@scripts/setup.sh deb
+	@BIN_DIR='$(RELEASE)' CARGO='$(CARGO)' PYTHON='$(PYTHON)' scripts/deb.sh
+
+.PHONY: deb-test
+deb-test: deb ## install, serve, reload, upgrade, remove and purge the Debian package in a root of its own; needs root
+	@scripts/deb_test.sh "$$(BIN_DIR='$(RELEASE)' scripts/deb.sh name)"
+
 .PHONY: audit
 audit: $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-audit ## check licences, sources, banned crates, advisories; not in ci: the first run builds its tools for minutes
 	$(TOOLS)/bin/cargo-deny --offline --locked check bans licenses sources
@@ -142,7 +151,7 @@ bench: ## measure CPU, idle memory and reloads beside bare Pingora, nginx and HA
 	$(CARGO) bench --locked --bench reload
 
 .PHONY: ci
-ci: setup lint test doc build check-conf readme container-lint image-test ## everything that must hold before a change is taken
+ci: setup lint test doc build check-conf readme container-lint image-test deb deb-test ## everything that must hold before a change is taken
 
 .PHONY: clean
 clean: ## remove everything built

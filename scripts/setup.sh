@@ -4,6 +4,7 @@
 #   scripts/setup.sh          what a build and `make run` need
 #   scripts/setup.sh test     and what the tests need
 #   scripts/setup.sh bench    and what the benches need
+#   scripts/setup.sh deb      and what the Debian package and its test need
 set -euo pipefail
 
 # Servers often live outside a user's PATH.
@@ -47,7 +48,13 @@ for extra in "$@"; do
             need nghttp2-client "makes the load over HTTP/2" command -v h2load
             need wrk "makes the load of the benches" command -v wrk
             ;;
-        *) fail "unknown argument $extra; there are: test, bench" ;;
+        deb)
+            need dpkg-dev "says which libraries the Debian package depends on" command -v dpkg-shlibdeps
+            need lintian "judges the Debian package" command -v lintian
+            need procps "has the command that the unit reloads with, for the test's root" dpkg -s procps
+            need python3 "gathers the notices of the crates that are linked" command -v python3
+            ;;
+        *) fail "unknown argument $extra; there are: test, bench, deb" ;;
     esac
 done
 
