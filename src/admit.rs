@@ -207,7 +207,7 @@ pub fn matched_path<'a>(snapshot: &Snapshot, target: &'a [u8]) -> Result<Request
 
 /// The call of the key API that `target` makes.
 pub fn call(snapshot: &Snapshot, target: &[u8]) -> Option<Call> {
-    matched_path(snapshot, target).ok().and_then(|path| Call::asked_by(&path))
+    matched_path(snapshot, target).ok().and_then(|path| Call::asked_by(&path).next())
 }
 
 /// What `target` asks of Tollgate itself.

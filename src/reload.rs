@@ -44,6 +44,8 @@ pub enum Wish {
     File,
     /// The config of this number that was kept; pinned, until somebody wishes for the file.
     Kept(u64),
+    /// What is in force, with the entries that the API has made since.
+    Entries,
 }
 
 /// Reads the config, to follow the snapshot that is in force: the file, or these texts of it; or every problem that it has.
@@ -99,6 +101,8 @@ struct Standing {
     generation: AtomicU64,
     /// The number of the config that is pinned; 0: none is.
     pinned: AtomicU64,
+    /// The texts of its files.
+    texts: ArcSwap<Texts>,
 }
 
 /// What is asked for, for who makes the reloads.
@@ -108,10 +112,11 @@ pub struct Asked {
     reloads: Reloads,
 }
 
-/// A way to ask for reloads, and its end.
-pub fn channel() -> (Reloads, Asked) {
+/// A way to ask for reloads of the config with these `texts`, and its end.
+pub fn channel(texts: Texts) -> (Reloads, Asked) {
     let (ask, asked) = mpsc::unbounded_channel();
-    let standing = Arc::new(Standing { generation: AtomicU64::new(1), pinned: AtomicU64::new(0) });
+    let texts = ArcSwap::from_pointee(texts);
+    let standing = Arc::new(Standing { generation: AtomicU64::new(1), pinned: AtomicU64::new(0), texts });
     let reloads = Reloads { ask, standing };
     (reloads.clone(), Asked { asked, reloads })
 }
@@ -141,6 +146,18 @@ impl Reloads {
         let (answer, answered) = oneshot::channel();
         self.ask.send((wish, answer)).ok()?;
         answered.await.ok()
+    }
+
+    /// Asks for a reload that nobody waits for.
+    pub fn notify(&self, wish: Wish) {
+        let (answer, _) = oneshot::channel();
+        // A process that is about to end has no use for it.
+        let _ = self.ask.send((wish, answer));
+    }
+
+    /// The texts of the config that is in force.
+    pub fn texts(&self) -> Arc<Texts> {
+        self.standing.texts.load_full()
     }
 
     /// How many configs have been in force.
@@ -231,14 +248,18 @@ impl Reloader {
         let Config { listen, admin, store, network, .. } = std::mem::replace(&mut self.config, candidate.config);
         self.config.admin = admin;
         (self.config.listen, self.config.store, self.config.network.ca_pem) = (listen, store, network.ca_pem);
-        self.watch = Watch::new(candidate.files);
         let pinned = match wish {
             Wish::File => None,
             Wish::Kept(number) => Some(number),
+            Wish::Entries => self.standing.pinned(),
         };
         self.standing.pinned.store(pinned.unwrap_or(0), Ordering::Release);
-        if pinned.is_none() {
+        if wish == Wish::File {
             self.observer.keeps(&candidate.texts);
+        }
+        if wish != Wish::Entries {
+            self.watch = Watch::new(candidate.files);
+            self.standing.texts.store(Arc::new(candidate.texts));
         }
         let generation = self.standing.generation.fetch_add(1, Ordering::AcqRel) + 1;
         Outcome::Applied { generation, diff, warnings: candidate.warnings, pinned }
@@ -255,6 +276,7 @@ impl Reloader {
                 let texts = self.observer.kept(number).map_err(|problem| vec![problem])?;
                 (self.source)(&self.in_force.load(), Some(&texts))
             }
+            Wish::Entries => (self.source)(&self.in_force.load(), Some(&self.standing.texts.load())),
         }
     }
 }

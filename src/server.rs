@@ -315,7 +315,7 @@ async fn run(bound: Vec<Bound>, setup: Setup, workers: usize, signals: &mut Sign
     let followed = tuned.clone();
     let tune = Box::new(move |config: &Config, taken: bool| {
         tuned.follow(config);
-        admin.follow(config.master_key.clone(), taken);
+        admin.follow(config, taken);
     });
     let told = Box::new(Told::new(metrics, history, &texts));
     tokio::spawn(Reloader::new(asked, config, snapshot, source, tune, told).watching(files).run());
@@ -370,7 +370,7 @@ async fn keep_memory(tuned: Tuned) {
 /// What a start prints: where it listens, and what it serves.
 pub fn announce(bound: &[Bound], config: &Config) -> String {
     let mut out = String::new();
-    for endpoint in &config.endpoints {
+    for endpoint in config.endpoints.iter() {
         let mark = if endpoint.auth == Some(true) { "key " } else { "open" };
         let below = if endpoint.include_subpath { "/*" } else { "" };
         out += &format!("  {mark}  {}{below}\n", endpoint.name());

@@ -22,6 +22,7 @@ use crate::config::error::{Place, Report, Site};
 use crate::header::{HeaderPlan, is_framing, is_hop_by_hop};
 use crate::limit::{Claim, Counter, Failures, Gate, Holder};
 use crate::route::{Methods, Pattern, Root, Table};
+use crate::upstream::address::Reach;
 use crate::upstream::{Target, TlsProfile};
 
 /// What a request meets.
@@ -154,8 +155,8 @@ pub struct Member {
     pub silence: Duration,
     /// Whether POST is repeated when a pooled connection was stale.
     pub retry_non_idempotent: bool,
-    /// Whether it may be a link-local metadata address.
-    pub allow_metadata: bool,
+    /// How far it may lead.
+    pub reach: Reach,
     /// How it is spoken to, where the route says so.
     pub tls: Option<TlsProfile>,
 }
@@ -200,7 +201,7 @@ pub fn draft(config: &Config, book: &Arc<Book>, before: Option<&Snapshot>, repor
     let mut built: Vec<(Pattern, Methods, Arc<Route>)> = Vec::new();
     let mut sites: Vec<Site> = Vec::new();
     let mut counters = FxHashMap::default();
-    for endpoint in &config.endpoints {
+    for endpoint in &*config.endpoints {
         let counter = before.and_then(|before| before.counters.get(&endpoint.identity()).cloned()).unwrap_or_default();
         if let Some(entry) = entry::route(endpoint, &places, &config.network, &config.reachable, &counter, report) {
             if entry.2.quota.is_some() {

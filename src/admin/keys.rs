@@ -162,7 +162,7 @@ fn wanted_key(book: &Book, request: &Request, field: &'static str) -> Result<Sec
 /// The key that a request names: by `key`, in its path, or by its alias.
 fn named(book: &Book, request: &Request) -> Result<Arc<Key>, Fault> {
     let text = |name| request.body.get(name).map_or(Ok(None), |value| word(name, value));
-    let found = match (text("key")?.or(request.key.clone()), text("key_alias")?) {
+    let found = match (text("key")?.or(request.named.clone()), text("key_alias")?) {
         (Some(name), _) => book.named(&name),
         (None, Some(alias)) => book.aliased(&alias),
         (None, None) => return Err(BadField::Missing("key").into()),

@@ -1,9 +1,10 @@
 //! The key API, over the book and the store.
 //!
-//! `keys` and `teams` plan what a call changes and say what it answers, `list` shows many; here a call finds its plan and its
+//! `keys`, `teams` and `endpoints` plan what a call changes and say what it answers, `list` shows many; here a call finds its plan and its
 //! rights. The law: what only reads asks no store; a change is planned on the book that the store's thread has brought up to date,
 //! and answered when it is durable and counts. A plan may be made several times, so it does nothing but plan.
 
+mod endpoints;
 mod keys;
 mod list;
 mod teams;
@@ -13,7 +14,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde_json::Value;
 
+use endpoints::Endpoints;
+pub use endpoints::Judge;
+
 use crate::auth::{Book, Time};
+use crate::config::Config;
+use crate::config::stored::Shelf;
 use crate::management::{Asked, Asker, BadField, Body, Call, Fault, read};
 use crate::reload::{Outcome, Reloads, Wish};
 use crate::secret::Secret;
@@ -33,6 +39,18 @@ pub struct Admin {
     store: Result<Keeper, String>,
     master: Mutex<Option<Secret>>,
     reloads: Reloads,
+    endpoints: Mutex<Endpoints>,
+}
+
+/// What the API works on.
+#[derive(Debug)]
+pub struct Parts {
+    /// The keys.
+    pub book: Arc<Book>,
+    /// The entries.
+    pub shelf: Arc<Shelf>,
+    /// The way to the store that keeps both; or why there is none.
+    pub store: Result<Keeper, String>,
 }
 
 /// A call, as its plan sees it.
@@ -40,17 +58,21 @@ pub struct Admin {
 struct Request {
     asker: Asker,
     body: Body,
-    /// The key that the path names.
-    key: Option<String>,
+    /// The key or the entry that the path names.
+    named: Option<String>,
+    /// The query, as it was written.
+    query: Option<Vec<u8>>,
     /// The key that is put into the book, where the call makes one and its caller has none.
     fresh: Option<Secret>,
     now: Time,
 }
 
 impl Admin {
-    /// The API over `book`, which `store` keeps. `master` is no key that could be made again.
-    pub fn new(book: Arc<Book>, store: Result<Keeper, String>, master: Option<Secret>, reloads: Reloads) -> Self {
-        Self { book, store, master: Mutex::new(master), reloads }
+    /// The API over `parts`. `master` is no key that could be made again; `judge` says which entries could be served.
+    pub fn new(parts: Parts, master: Option<Secret>, reloads: Reloads, judge: Judge) -> Self {
+        let Parts { book, shelf, store } = parts;
+        let endpoints = Mutex::new(Endpoints { shelf, judge, served: Arc::default(), grants_required: false });
+        Self { book, store, master: Mutex::new(master), reloads, endpoints }
     }
 
     /// How many configs have been in force.
@@ -64,8 +86,12 @@ impl Admin {
     }
 
     /// Another config is in force. `taken`: a key was taken out of it, which the store may have too.
-    pub fn follow(&self, master: Option<Secret>, taken: bool) {
-        *self.master.lock() = master;
+    pub fn follow(&self, config: &Config, taken: bool) {
+        *self.master.lock() = config.master_key.clone();
+        let mut endpoints = self.endpoints.lock();
+        endpoints.served = Arc::clone(&config.endpoints);
+        endpoints.grants_required = config.grants_required;
+        drop(endpoints);
         if let (true, Ok(keeper)) = (taken, &self.store) {
             keeper.read_again();
         }
@@ -87,6 +113,14 @@ impl Admin {
                 told.map_err(|error| Fault::Store(error.to_string()))?
             }
             Way::Changes(plan) => self.change(plan, asked, body, now).await,
+            Way::TellsEntries => self.endpoints.lock().list(&self.book, asked),
+            Way::ChangesEntries => {
+                let (endpoints, call) = (self.endpoints.lock().clone(), asked.call);
+                let answer = self.change(move |_, request| endpoints.plan(call, request), asked, body, now).await?;
+                // It is kept; what is answered counts already.
+                self.reload(Wish::Entries).await?;
+                Ok(answer)
+            }
             Way::Reloads => self.reload(Wish::File).await,
             Way::RollsBack => self.reload(Wish::Kept(number(&read(body)?)?)).await,
         }
@@ -102,7 +136,7 @@ impl Admin {
 
     async fn change(
         &self,
-        plan: fn(&Book, &Request) -> Planned,
+        plan: impl Fn(&Book, &Request) -> Planned + Send + 'static,
         asked: &Asked,
         body: &[u8],
         now: Time,
@@ -111,7 +145,14 @@ impl Admin {
             Call::KeyGenerate | Call::KeyRegenerate => Some(keys::fresh()?),
             _ => None,
         };
-        let request = Request { asker: asked.asker.clone(), body: read(body)?, key: asked.key.clone(), fresh, now };
+        let request = Request {
+            asker: asked.asker.clone(),
+            body: read(body)?,
+            named: asked.named.clone(),
+            query: asked.query.clone(),
+            fresh,
+            now,
+        };
         if self.master.lock().as_ref().is_some_and(|master| keys::brings(&request.body, master)) {
             return Err(Fault::KeyTaken);
         }
@@ -135,6 +176,10 @@ enum Way {
     Reloads,
     /// By a config that was kept.
     RollsBack,
+    /// From the entries of the config.
+    TellsEntries,
+    /// By a change of those, and a reload.
+    ChangesEntries,
 }
 
 /// Which config of the history is asked for.
@@ -165,5 +210,7 @@ fn way(call: Call) -> Way {
         Call::TeamList => Way::Tells(teams::list),
         Call::ConfigReload => Way::Reloads,
         Call::ConfigRollback => Way::RollsBack,
+        Call::EndpointList | Call::EndpointTeam => Way::TellsEntries,
+        Call::EndpointNew | Call::EndpointUpdate | Call::EndpointDelete => Way::ChangesEntries,
     }
 }

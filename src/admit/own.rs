@@ -3,6 +3,7 @@
 //! The law: the same keys in the same places as for routes, and the same limits; nothing here is led to an upstream.
 
 use http::Method;
+use smallvec::SmallVec;
 
 use super::{Head, Managed, Step, authenticate, quota, refuse, shown};
 use crate::auth::Principal;
@@ -21,8 +22,9 @@ pub(super) fn asked(
     head: Head<'_>,
     query: Option<&[u8]>,
 ) -> Result<Step, Rejection> {
-    if let Some(call) = Call::asked_by(path) {
-        return manage(snapshot, call, path, head, query);
+    let calls: SmallVec<[Call; 4]> = Call::asked_by(path).collect();
+    if !calls.is_empty() {
+        return manage(snapshot, &calls, path, head, query);
     }
     if path.len() == 1 && path.canon(0) == b"metrics" && (head.inside || snapshot.metrics_on_main) {
         allow_methods(head.method, &health::METHODS)?;
@@ -45,15 +47,19 @@ pub(super) fn asked(
     Ok(Step::Own(probe))
 }
 
-/// A call of the key API: the same keys, places and limits as for routes, and the rights of the call.
+/// A call of the key API, the one of `calls` that the method makes: the same keys, places and limits as for routes, and the rights
+/// of the call.
 fn manage(
     snapshot: &Snapshot,
-    call: Call,
+    calls: &[Call],
     path: &RequestPath<'_>,
     head: Head<'_>,
     query: Option<&[u8]>,
 ) -> Result<Step, Rejection> {
-    allow_methods(head.method, call.methods())?;
+    let methods: Vec<&str> = calls.iter().flat_map(|call| call.methods()).copied().collect();
+    allow_methods(head.method, &methods)?;
+    let made = calls.iter().find(|call| call.methods().contains(&head.method.as_str()));
+    let Some(call) = made.copied() else { return Err(Rejection::Internal) };
     let Some(principal) = authenticate(snapshot, &snapshot.places, false, head, path, query)? else {
         return Err(Rejection::Management(management::Fault::NotAllowed));
     };
@@ -63,8 +69,8 @@ fn manage(
         Principal::Master => Held::default(),
         Principal::Key(key) => quota::take_own(snapshot, key, head.now.steady)?,
     };
-    let (query, key) = (query.map(<[u8]>::to_vec), call.key_in(path));
-    Ok(Step::Manage(Box::new(Managed { asked: Asked { call, asker, query, key }, principal, held })))
+    let (query, named) = (query.map(<[u8]>::to_vec), call.named_in(path));
+    Ok(Step::Manage(Box::new(Managed { asked: Asked { call, asker, query, named }, principal, held })))
 }
 
 fn allow_methods(method: &Method, allowed: &[&str]) -> Result<(), Rejection> {

@@ -78,6 +78,11 @@ impl Salt {
         self.mac(b"tollgate salt check")
     }
 
+    /// A key of its own for `purpose`, which is longer than a digest.
+    pub fn derived(&self, purpose: &[u8]) -> [u8; 32] {
+        self.mac(&[b"tollgate derives a key from this salt; ", purpose].concat())
+    }
+
     fn mac(&self, bytes: &[u8]) -> [u8; 32] {
         let Some(mac) = self.begun.clone() else { return [0; 32] };
         mac.chain_update(bytes).finalize().into_bytes().into()

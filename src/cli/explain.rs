@@ -13,6 +13,7 @@ use std::sync::Arc;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Version};
 
+use super::again::Sources;
 use super::arguments::Request;
 use super::load::{Ready, print, ready};
 use super::output::{complain, say};
@@ -23,7 +24,6 @@ use crate::clock::Moment;
 use crate::config::env::Process;
 use crate::health::{Probe, Standing};
 use crate::rejection::Rejection;
-use crate::reload;
 use crate::route::{Found, Near, Pattern, RequestPath, WhyNot, is_reserved};
 use crate::snapshot::{Access, Route, Snapshot};
 
@@ -45,12 +45,19 @@ pub(super) fn run(request: &Request, environ: &Process, settings: &Settings, pat
     // Warnings are for `check`.
     report.notices.clear();
     print(&report);
-    let Some(Ready { snapshot, state, .. }) = ready else { return BAD_CONFIG };
-    // The keys of the store, as a server would know them.
-    if let Err(text) = state.serve(None, reload::channel().0) {
-        complain(&format!("error: {text}\n"));
-        return BAD_CONFIG;
-    }
+    let Some(Ready { config, snapshot, state, texts, .. }) = ready else { return BAD_CONFIG };
+    // The keys and entries of the store, as a server would know them.
+    let kept = state.serve(Box::new(|| {})).and_then(|parts| {
+        let overrides = settings.overrides.clone();
+        Sources { path: path.to_owned(), overrides, shelf: parts.shelf }.added_to((config, snapshot), &texts)
+    });
+    let snapshot = match kept {
+        Ok((_, snapshot)) => snapshot,
+        Err(text) => {
+            complain(&format!("error: {text}\n"));
+            return BAD_CONFIG;
+        }
+    };
     let (page, served) = explained(&asked, &snapshot);
     say(&page.0);
     if served { OK } else { BAD_CONFIG }

@@ -3,6 +3,9 @@
 //! The law: the calls, their checks and their answers are `admin`'s. What makes a key prints it alone on stdout, so that a script
 //! can take it. 0: done; 1: not, and stderr says why.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
@@ -14,6 +17,7 @@ use super::{BAD_CONFIG, OK, state};
 use crate::admin::Admin;
 use crate::clock::Moment;
 use crate::config::env::Process;
+use crate::config::noted::Texts;
 use crate::config::{self, Config};
 use crate::management::{Asked, Asker, Body, Call, is_empty};
 use crate::reload;
@@ -105,11 +109,14 @@ impl Store {
             compiled.ok_or("the config has errors")?;
         }
         let master = config.and_then(|config| config.master_key.clone());
-        Ok(Self { admin: state.serve(master, reload::channel().0)?, runtime })
+        // Nothing is served here, and no entry of the config is judged.
+        let (moved, judge) = (Box::new(|| {}), Arc::new(|_| BTreeMap::new()));
+        let (reloads, _) = reload::channel(Texts::default());
+        Ok(Self { admin: Admin::new(state.serve(moved)?, master, reloads, judge), runtime })
     }
 
     fn call(&self, call: Call, body: Body, query: Option<String>) -> Result<Value, String> {
-        let asked = Asked { call, asker: Asker::master(NAME), query: query.map(String::into_bytes), key: None };
+        let asked = Asked { call, asker: Asker::master(NAME), query: query.map(String::into_bytes), named: None };
         let body = Value::Object(body).to_string();
         let answer = self.admin.answer(&asked, body.as_bytes(), Moment::now().calendar);
         self.runtime.block_on(answer).map_err(|fault| fault.to_string())

@@ -10,8 +10,7 @@ use crate::auth::Book;
 use crate::config::env::Process;
 use crate::config::error::Report;
 use crate::config::noted::{Noted, Stamp, Texts};
-use crate::config::{self, Config, Overrides};
-use crate::reload::Candidate;
+use crate::config::{self, Config};
 use crate::snapshot::{self, Snapshot};
 use crate::{edge, logger, trust};
 
@@ -67,39 +66,8 @@ pub(super) fn ready(path: &Path, environ: &Process, settings: &Settings, make: b
     (made.map(|(config, snapshot, state)| Ready { config, snapshot, state, files, texts }), report)
 }
 
-/// Reads the file at `path` again, or `kept` in its place, to follow `before`; or every problem, in the words of `check`.
-pub(super) fn again(
-    path: &Path,
-    overrides: &Overrides,
-    before: &Snapshot,
-    kept: Option<&Texts>,
-) -> Result<Candidate, Vec<String>> {
-    // Variables of a process stay; those of `.env` may have changed.
-    let environ = Process::with_dotenv().map_err(|text| vec![text])?;
-    let environ = Noted::new(&environ).without_waiting().as_kept(kept);
-    let (config, mut report) = config::load(path, &environ, overrides);
-    let book = before.keyring.book().cloned().unwrap_or_else(|| Arc::new(Book::passing()));
-    let made = config.and_then(|config| {
-        if config.says_nothing() && !before.says_nothing {
-            let what = "the file says nothing: no route, no key";
-            report.problem(&config.site, what, "write it whole; beside it and renamed, nobody reads half of it");
-        }
-        look(&config, &mut report);
-        snapshot::draft(&config, &book, Some(before), &mut report).map(|draft| (config, draft))
-    });
-    report.sort();
-    match made.filter(|_| report.is_clean()) {
-        Some((config, draft)) => {
-            let warnings = report.notices.iter().map(ToString::to_string).collect();
-            let (files, texts) = environ.into_read();
-            Ok(Candidate { config, draft, warnings, files, texts })
-        }
-        None => Err(report.problems.iter().map(ToString::to_string).collect()),
-    }
-}
-
 /// Whether what is only opened when it is served could be.
-fn look(config: &Config, report: &mut Report) {
+pub(super) fn look(config: &Config, report: &mut Report) {
     trust::check(config.network.ca_pem.as_ref(), report);
     edge::check_certificates(&config.listen, report);
     if let Err(error) = logger::check(&config.log.to) {

@@ -1,11 +1,12 @@
 //! The command line: LiteLLM's flags, in snake and kebab case, and Tollgate's own commands.
 //!
 //! `arguments` is what may be typed, `litellm` what LiteLLM's users type without effect here, `settings` what comes of flags,
-//! variables and `.env`; `load` reads the config, `state` opens the key store; `serve`, `check`, `explain`, `key`, `reload` (with `history` and `rollback`), `health` (which `ask` a running one), `init` and `generate` are
+//! variables and `.env`; `load` reads the config, `again` does while a process runs, `state` opens the key store; `serve`, `check`, `explain`, `key`, `reload` (with `history` and `rollback`), `health` (which `ask` a running one), `init` and `generate` are
 //! the commands.
 //! The law: exit 0 after a clean stop, 1 for a config or a port that cannot be used or a request that `explain` sees refused,
 //! 2 for a command line that makes no sense.
 
+mod again;
 mod arguments;
 mod ask;
 mod check;

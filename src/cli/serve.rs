@@ -7,16 +7,18 @@ use std::time::Instant;
 
 use log::LevelFilter;
 
-use super::load::{Ready, again, print, ready};
+use super::again::Sources;
+use super::load::{Ready, print, ready};
 use super::output::{complain, count, say};
 use super::settings::Settings;
 use super::{BAD_CONFIG, OK, welcome};
+use crate::admin::Admin;
 use crate::config::Overrides;
 use crate::config::env::Process;
 use crate::history::History;
 use crate::logger;
 use crate::proxy::Format;
-use crate::reload::{self, Source};
+use crate::reload::{self, Wish};
 use crate::server::{self, Bound, Options, Setup, Workers};
 
 /// Serves the file at `path` until a signal ends it.
@@ -47,8 +49,16 @@ fn start(environ: &Process, settings: &Settings, path: &Path, begun: Instant) ->
         .map_err(|error| format!("error: {error}; stop what listens there, or choose another with --port\n"))?;
     logger::access_to(&config.log.to).map_err(|error| format!("error: tollgate.log_to: {error}\n"))?;
     let described = state.described.clone();
-    let (reloads, asked) = reload::channel();
-    let admin = state.serve(config.master_key.clone(), reloads).map_err(|text| format!("error: {text}\n"))?;
+    let overrides = serving(settings, &bound);
+    let (reloads, asked) = reload::channel(texts.clone());
+    let moved = reloads.clone();
+    let parts =
+        state.serve(Box::new(move || moved.notify(Wish::Entries))).map_err(|text| format!("error: {text}\n"))?;
+    let sources = Sources { path: path.to_owned(), overrides, shelf: Arc::clone(&parts.shelf) };
+    let (config, snapshot) = sources.added_to((config, snapshot), &texts).map_err(|text| format!("error: {text}\n"))?;
+    let judge = sources.clone().judge(reloads.clone(), Arc::clone(&parts.book));
+    let admin = Admin::new(parts, config.master_key.clone(), reloads, judge);
+    admin.follow(&config, false);
     say(&server::announce(&bound, &config));
     say(&welcome::after(&bound, &config, &described));
     log::debug!("started in {:?}", begun.elapsed());
@@ -63,19 +73,17 @@ fn start(environ: &Process, settings: &Settings, path: &Path, begun: Instant) ->
         files,
         texts,
         history: settings.state_dir.as_deref().map(History::below),
-        source: source(path, settings, &bound),
+        source: Box::new(move |before, kept| sources.again(before, kept)),
     };
     workers.serve(bound, setup).map_err(|error| format!("error: {error}\n"))
 }
 
-/// The file at `path`, read again while `bound` stays open.
-fn source(path: &Path, settings: &Settings, bound: &[Bound]) -> Source {
+/// What beats the file while `bound` stays open.
+fn serving(settings: &Settings, bound: &[Bound]) -> Overrides {
     let listening = |inside| bound.iter().filter(move |bound| bound.is_inside() == inside).map(Bound::listen).cloned();
-    let path = path.to_owned();
-    let overrides = Overrides {
+    Overrides {
         serving: listening(false).collect(),
         serving_inside: listening(true).collect(),
         ..settings.overrides.clone()
-    };
-    Box::new(move |before, kept| again(&path, &overrides, before, kept))
+    }
 }

@@ -7,12 +7,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::settings::Settings;
-use crate::admin::Admin;
+use crate::admin::Parts;
 use crate::auth::{Book, Salt};
 use crate::config::Config;
-use crate::reload::Reloads;
-use crate::secret::Secret;
-use crate::store::{Fault, Keeper, Sqlite};
+use crate::config::stored::Shelf;
+use crate::store::{Fault, Keeper, Kept, Sqlite};
 
 /// The name of the file, where nobody names another.
 const FILE: &str = "tollgate.db";
@@ -21,6 +20,8 @@ const FILE: &str = "tollgate.db";
 pub(super) struct State {
     /// The keys.
     pub(super) book: Arc<Book>,
+    /// The entries of the config.
+    pub(super) shelf: Arc<Shelf>,
     store: Result<Sqlite, String>,
     /// What is said of it at the start.
     pub(super) described: String,
@@ -39,6 +40,7 @@ pub(super) fn open(config: Option<&Config>, settings: &Settings, make: bool) -> 
     let salt = settings.salt.as_ref().map(|salt| Salt::new(salt.expose().as_bytes()));
     let without = |salt: Option<Salt>, why: String| State {
         book: Arc::new(salt.map_or_else(Book::passing, Book::new)),
+        shelf: Arc::default(),
         described: format!("none: {why}; keys come from the config"),
         store: Err(why),
     };
@@ -52,6 +54,7 @@ pub(super) fn open(config: Option<&Config>, settings: &Settings, make: bool) -> 
     match Sqlite::open(&path, salt.clone()) {
         Ok((store, salt)) => Ok(State {
             book: Arc::new(Book::new(salt)),
+            shelf: Arc::default(),
             store: Ok(store),
             described: format!("{} (SQLite)", path.display()),
         }),
@@ -69,16 +72,18 @@ impl State {
         self.store.as_ref().map(|_| ()).map_err(|why| format!("there is no key store: {why}"))
     }
 
-    /// The key API, with the store's keys in the book.
-    pub(super) fn serve(self, master: Option<Secret>, reloads: Reloads) -> Result<Admin, String> {
-        let keeper = match self.store {
+    /// Fills book and shelf from the store. `moved` is told when another process has changed entries.
+    pub(super) fn serve(self, moved: Box<dyn Fn() + Send>) -> Result<Parts, String> {
+        let Self { book, shelf, store, .. } = self;
+        let keeper = match store {
             Ok(store) => {
                 let path = store.path().display().to_string();
-                let started = Keeper::start(Box::new(store), Arc::clone(&self.book));
+                let kept = Kept { book: Arc::clone(&book), shelf: Arc::clone(&shelf) };
+                let started = Keeper::start(Box::new(store), kept, moved);
                 Ok(started.map_err(|fault| format!("the key store {path}: {fault}"))?)
             }
             Err(why) => Err(why),
         };
-        Ok(Admin::new(self.book, keeper, master, reloads))
+        Ok(Parts { book, shelf, store: keeper })
     }
 }

@@ -28,6 +28,10 @@ pub trait Environ {
     fn variable(&self, name: &str) -> Option<String>;
     /// The bytes of the file at `path`.
     fn file(&self, path: &Path) -> std::io::Result<Vec<u8>>;
+    /// Whether the variable `name` may be read here.
+    fn grants(&self, _name: &str) -> bool {
+        true
+    }
     /// The bytes of a file of the config itself.
     fn text(&self, path: &Path) -> std::io::Result<Vec<u8>> {
         self.file(path)
@@ -119,6 +123,8 @@ pub enum Fault {
     Forbidden(&'static str),
     /// No name after the marker.
     Nameless,
+    /// Set or not, it may not be read here.
+    NotGranted,
     /// There is no `$CREDENTIALS_DIRECTORY`.
     NoCredentials,
     /// Not set, or not UTF-8.
@@ -134,6 +140,7 @@ impl fmt::Display for ReferenceError {
             Fault::Empty => write!(f, "`{reference}` is empty"),
             Fault::Forbidden(what) => write!(f, "the value of `{reference}` holds {what}"),
             Fault::Nameless => write!(f, "`{reference}` names nothing"),
+            Fault::NotGranted => write!(f, "`{reference}` may not be read by entries that the API makes"),
             Fault::NoCredentials => write!(f, "`{reference}`: systemd handed over no credentials"),
             Fault::Unset => write!(f, "`{reference}` is not set"),
             Fault::Unreadable(why) => write!(f, "`{reference}` cannot be read: {why}"),
@@ -148,6 +155,7 @@ impl ReferenceError {
             Fault::Empty => "give it a value".into(),
             Fault::Forbidden(_) => "the value must be one line of printable ASCII".into(),
             Fault::Nameless => "write os.environ/NAME, file:PATH or credential:NAME".into(),
+            Fault::NotGranted => "list the variable under tollgate.api_secrets".into(),
             Fault::NoCredentials => "add LoadCredential= to the unit, or use file:PATH".into(),
             Fault::Unset => match self.reference.strip_prefix(VARIABLE) {
                 Some(name) => format!("export {name} before starting, or set it under environment_variables"),
@@ -237,6 +245,9 @@ fn word_reference(text: &str, marker: &str, at_start: bool) -> Option<(usize, us
 fn lookup(reference: &str, environ: &dyn Environ) -> Result<Secret, Fault> {
     let value = if let Some(name) = reference.strip_prefix(VARIABLE) {
         named(name)?;
+        if !environ.grants(name) {
+            return Err(Fault::NotGranted);
+        }
         environ.variable(name).ok_or(Fault::Unset)?
     } else if let Some(path) = reference.strip_prefix(FILE) {
         named(path)?;

@@ -55,10 +55,23 @@ impl Site {
         Self::named(format!("--{name}"))
     }
 
+    /// The entry `id` that the API has made.
+    pub fn made(id: &str) -> Self {
+        Self::named(format!("{MADE}{id}"))
+    }
+
+    /// The id of the entry that the API has made and where it stands.
+    pub fn made_id(&self) -> Option<&str> {
+        self.place.file.strip_prefix(MADE)
+    }
+
     fn named(name: String) -> Self {
         Self { place: Place { file: Arc::from(name), line: 0 }, path: String::new() }
     }
 }
+
+/// How messages begin that are about an entry that the API has made.
+const MADE: &str = "entry ";
 
 /// One message: where, what, and how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::config::env::{Environ, Expanded};
 use crate::config::error::{Report, Site};
@@ -25,6 +26,7 @@ pub mod noted;
 mod raw;
 mod schema;
 mod section;
+pub mod stored;
 mod validate;
 
 pub use diff::Diff;
@@ -48,6 +50,8 @@ pub struct Overrides {
     pub serving: Vec<listen::Listen>,
     /// Where it serves what is no route.
     pub serving_inside: Vec<listen::Listen>,
+    /// The entries that the API has made.
+    pub stored: Vec<Arc<stored::Stored>>,
 }
 
 /// A valid config.
@@ -75,8 +79,8 @@ pub struct Config {
     pub master_key: Option<Secret>,
     /// The one header that holds the key, when it replaces the usual places.
     pub key_header: Option<(String, Site)>,
-    /// The routes, in the file's order.
-    pub endpoints: Vec<Endpoint>,
+    /// The routes, in the file's order, and those that the API has made.
+    pub endpoints: Arc<Vec<Endpoint>>,
     /// Limits of the whole proxy.
     pub limits: Limits,
     /// How upstreams are reached.
@@ -258,6 +262,10 @@ pub struct Endpoint {
     pub retry_non_idempotent: bool,
     /// Whether the target may be a link-local metadata address.
     pub allow_metadata: bool,
+    /// Whether it may be an address that the internet does not lead to.
+    pub allow_private: bool,
+    /// Whether the API has made it.
+    pub is_made: bool,
     /// How the upstream is spoken to, where it differs from the rest.
     pub tls: Option<TlsText>,
 }

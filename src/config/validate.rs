@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::config::env::{Environ, Overlay, is_variable_name};
 use crate::config::error::{Report, Site};
@@ -21,6 +22,7 @@ mod endpoint;
 mod keys;
 mod listen;
 mod log;
+mod made;
 mod network;
 mod tls;
 
@@ -98,7 +100,8 @@ pub fn config(
         allow_metadata: flag("allow_metadata", report).unwrap_or(false),
         accepted,
     };
-    let endpoints = endpoints(general.as_ref(), &defaults, &environ, top.site(), report);
+    let mut endpoints = endpoints(general.as_ref(), &defaults, &environ, top.site(), report);
+    endpoints.extend(made::read(&overrides.stored, own.as_ref(), &defaults, &environ, report));
     refuse_database(general.as_ref(), report);
     let store = own.as_ref().and_then(|own| store(own, folder, report));
     let keys = own.as_ref().map_or_else(Vec::new, |own| keys::read(own, &environ, report));
@@ -127,7 +130,7 @@ pub fn config(
         edge,
         listen,
         master_key,
-        endpoints,
+        endpoints: Arc::new(endpoints),
     })
 }
 

@@ -43,27 +43,46 @@ pub enum Call {
     ConfigReload,
     /// Puts a config in force that was kept.
     ConfigRollback,
+    /// Shows entries of the config.
+    EndpointList,
+    /// Shows those that a team may use.
+    EndpointTeam,
+    /// Makes an entry.
+    EndpointNew,
+    /// Changes an entry.
+    EndpointUpdate,
+    /// Takes an entry away.
+    EndpointDelete,
 }
 
-/// Calls with their paths, and whether they only read.
-const CALLS: &[(Call, &str, bool)] = &[
-    (Call::KeyGenerate, "/key/generate", false),
-    (Call::KeyUpdate, "/key/update", false),
-    (Call::KeyRegenerate, "/key/regenerate", false),
-    (Call::KeyDelete, "/key/delete", false),
-    (Call::KeyInfo, "/key/info", true),
-    (Call::KeyList, "/key/list", true),
-    (Call::KeyBlock, "/key/block", false),
-    (Call::KeyUnblock, "/key/unblock", false),
-    (Call::TeamNew, "/team/new", false),
-    (Call::TeamUpdate, "/team/update", false),
-    (Call::TeamDelete, "/team/delete", false),
-    (Call::TeamInfo, "/team/info", true),
-    (Call::TeamList, "/team/list", true),
-    (Call::TeamBlock, "/team/block", false),
-    (Call::TeamUnblock, "/team/unblock", false),
-    (Call::ConfigReload, "/config/reload", false),
-    (Call::ConfigRollback, "/config/rollback", false),
+const READ: &[&str] = &["GET", "HEAD"];
+const WRITE: &[&str] = &["POST"];
+const ENTRIES: &str = "/config/pass_through_endpoint";
+
+/// Calls with their paths and methods. A part in braces is any one segment.
+const CALLS: &[(Call, &str, &[&str])] = &[
+    (Call::KeyGenerate, "/key/generate", WRITE),
+    (Call::KeyUpdate, "/key/update", WRITE),
+    (Call::KeyRegenerate, "/key/regenerate", WRITE),
+    (Call::KeyDelete, "/key/delete", WRITE),
+    (Call::KeyInfo, "/key/info", READ),
+    (Call::KeyList, "/key/list", READ),
+    (Call::KeyBlock, "/key/block", WRITE),
+    (Call::KeyUnblock, "/key/unblock", WRITE),
+    (Call::TeamNew, "/team/new", WRITE),
+    (Call::TeamUpdate, "/team/update", WRITE),
+    (Call::TeamDelete, "/team/delete", WRITE),
+    (Call::TeamInfo, "/team/info", READ),
+    (Call::TeamList, "/team/list", READ),
+    (Call::TeamBlock, "/team/block", WRITE),
+    (Call::TeamUnblock, "/team/unblock", WRITE),
+    (Call::ConfigReload, "/config/reload", WRITE),
+    (Call::ConfigRollback, "/config/rollback", WRITE),
+    (Call::EndpointList, ENTRIES, READ),
+    (Call::EndpointTeam, "/config/pass_through_endpoint/team/{team_id}", READ),
+    (Call::EndpointNew, ENTRIES, WRITE),
+    (Call::EndpointUpdate, "/config/pass_through_endpoint/{endpoint_id}", WRITE),
+    (Call::EndpointDelete, ENTRIES, &["DELETE"]),
 ];
 
 /// What LiteLLM serves besides, and what to use instead.
@@ -103,8 +122,8 @@ pub struct Asked {
     pub asker: Asker,
     /// The query, as it was written.
     pub query: Option<Vec<u8>>,
-    /// The key that the path names.
-    pub key: Option<String>,
+    /// The key, the team or the entry that the path names.
+    pub named: Option<String>,
 }
 
 impl Call {
@@ -113,18 +132,23 @@ impl Call {
         CALLS.iter().map(|(call, ..)| *call)
     }
 
-    /// What `path` asks for, where it asks for anything.
-    pub fn asked_by(path: &RequestPath<'_>) -> Option<Self> {
-        let text = path.canonical();
-        let text = text.trim_end_matches('/');
-        let known = CALLS.iter().find(|(_, known, _)| *known == text).map(|(call, ..)| *call);
-        known.or_else(|| is_regenerate(path).then_some(Self::KeyRegenerate))
+    /// What `path` asks for, by one of its methods, where it asks for anything.
+    pub fn asked_by(path: &RequestPath<'_>) -> impl Iterator<Item = Self> {
+        let regenerates = is_regenerate(path).then_some(Self::KeyRegenerate);
+        let matching: Vec<Self> =
+            CALLS.iter().filter(|(_, known, _)| is_at(path, known)).map(|(call, ..)| *call).collect();
+        matching.into_iter().chain(regenerates)
     }
 
-    /// The key that `path` names, where the call takes one there.
-    pub fn key_in(self, path: &RequestPath<'_>) -> Option<String> {
-        let named = is_regenerate(path).then(|| path.canon(1));
-        named.map(|key| String::from_utf8_lossy(key).into_owned())
+    /// What `path` names, where the call takes a name there: a key, a team, an entry.
+    pub fn named_in(self, path: &RequestPath<'_>) -> Option<String> {
+        let at = match self {
+            Self::KeyRegenerate if is_regenerate(path) => 1,
+            Self::EndpointUpdate => 2,
+            Self::EndpointTeam => 3,
+            _ => return None,
+        };
+        Some(String::from_utf8_lossy(path.canon(at)).into_owned())
     }
 
     /// Its path, as logs have it.
@@ -134,7 +158,7 @@ impl Call {
 
     /// Whether it changes nothing.
     pub fn only_reads(self) -> bool {
-        CALLS.iter().any(|(call, _, reads)| *call == self && *reads)
+        self.methods() == READ
     }
 
     /// Whether it is about keys.
@@ -144,12 +168,12 @@ impl Call {
 
     /// Whether it is for the holder of the master key alone.
     pub fn is_masters(self) -> bool {
-        matches!(self, Self::ConfigReload | Self::ConfigRollback)
+        self.name().starts_with("/config/")
     }
 
     /// The methods that make it.
     pub fn methods(self) -> &'static [&'static str] {
-        if self.only_reads() { &["GET", "HEAD"] } else { &["POST"] }
+        CALLS.iter().find(|(call, ..)| *call == self).map_or(&[], |(.., methods)| methods)
     }
 }
 
@@ -162,6 +186,15 @@ pub fn advice(path: &RequestPath<'_>) -> Option<&'static str> {
     }
     let whole = NOT_SERVED_PATHS.iter().find(|(known, _)| *known == text).map(|(_, advice)| *advice);
     whole.or_else(|| NOT_SERVED.iter().find(|(first, _)| first.as_bytes() == path.canon(0)).map(|(_, advice)| *advice))
+}
+
+/// Whether `path` is `known`, of whose segments those in braces may be any.
+fn is_at(path: &RequestPath<'_>, known: &str) -> bool {
+    let segments = known.split('/').skip(1);
+    let same = |(at, segment): (usize, &str)| {
+        path.canon(at) == segment.as_bytes() || (segment.starts_with('{') && !path.canon(at).is_empty())
+    };
+    segments.clone().count() == path.len() && segments.enumerate().all(same)
 }
 
 /// `/key/{key}/regenerate`.
@@ -185,13 +218,18 @@ mod tests {
             ("/key", None),
             ("/Key/generate", None),
             ("/team/new", Some(Call::TeamNew)),
+            ("/config/pass_through_endpoint", Some(Call::EndpointList)),
+            ("/config/pass_through_endpoint/one", Some(Call::EndpointUpdate)),
+            ("/config/pass_through_endpoint/team/one/", Some(Call::EndpointTeam)),
+            ("/config/pass_through_endpoint/", Some(Call::EndpointList)),
+            ("/config/pass_through_endpoint//", None),
             ("/user/new", None),
         ] {
             let path = RequestPath::parse(raw.as_bytes()).expect(raw);
-            assert_eq!(Call::asked_by(&path), expected, "{raw}");
+            assert_eq!(Call::asked_by(&path).next(), expected, "{raw}");
         }
         let path = RequestPath::parse(b"/key/sk%2Dabc/regenerate").expect("path");
-        assert_eq!(Call::KeyRegenerate.key_in(&path).as_deref(), Some("sk-abc"));
+        assert_eq!(Call::KeyRegenerate.named_in(&path).as_deref(), Some("sk-abc"));
     }
 
     #[test]

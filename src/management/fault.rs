@@ -35,6 +35,18 @@ pub enum Fault {
     WeakKey,
     /// The key stands in the config file.
     Fixed,
+    /// The entry could not be served: why.
+    BadEndpoint(String),
+    /// The id is another entry's.
+    EndpointTaken,
+    /// The entry stands in the config file.
+    FixedEndpoint,
+    /// There is no such entry.
+    NoEndpoint,
+    /// A masked value stands where none is known.
+    Masked,
+    /// So many entries are kept, and no more.
+    TooMany(usize),
     /// There is no such key.
     NoKey,
     /// There is no such team.
@@ -63,9 +75,14 @@ impl Fault {
             | Self::TeamTaken
             | Self::WeakKey
             | Self::Fixed
+            | Self::BadEndpoint(_)
+            | Self::EndpointTaken
+            | Self::FixedEndpoint
+            | Self::Masked
+            | Self::TooMany(_)
             | Self::NotReloaded(_) => 400,
             Self::NotAllowed | Self::NotYours | Self::MasterOnly(_) => 403,
-            Self::NoKey | Self::NoTeam => 404,
+            Self::NoKey | Self::NoTeam | Self::NoEndpoint => 404,
             Self::NoStore(_) | Self::Store(_) => 503,
         }
     }
@@ -74,7 +91,10 @@ impl Fault {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Bad(_) => "bad_field",
-            Self::AliasTaken | Self::KeyTaken | Self::TeamTaken => "taken",
+            Self::AliasTaken | Self::KeyTaken | Self::TeamTaken | Self::EndpointTaken => "taken",
+            Self::BadEndpoint(_) | Self::Masked | Self::TooMany(_) => "bad_endpoint",
+            Self::FixedEndpoint => "fixed_endpoint",
+            Self::NoEndpoint => "no_such_endpoint",
             Self::WeakKey => "weak_key",
             Self::Fixed => "fixed_key",
             Self::NotReloaded(_) => "not_reloaded",
@@ -129,6 +149,14 @@ impl fmt::Display for Fault {
                  to have one made."
             ),
             Self::Fixed => write!(f, "This key stands in the config file; change it there."),
+            Self::BadEndpoint(problem) => write!(f, "The entry cannot be served: {problem}"),
+            Self::EndpointTaken => write!(f, "This `id` is another entry's; leave it out to have one made."),
+            Self::FixedEndpoint => write!(f, "This entry stands in the config file; change it there, and reload."),
+            Self::NoEndpoint => write!(f, "There is no such entry; GET /config/pass_through_endpoint lists them."),
+            Self::Masked => {
+                write!(f, "`*****` stands for a value that is kept already, and there is none here: write the value.")
+            }
+            Self::TooMany(most) => write!(f, "There are {most} entries, and no more are kept."),
             Self::NoKey => write!(f, "There is no such key. Name it by itself, its SHA-256, or its token."),
             Self::NoTeam => write!(f, "There is no such team."),
             Self::NotAllowed => write!(f, "This key may not make this call; use the master key."),

@@ -16,7 +16,8 @@ use super::fault;
 use crate::rejection::{Rejection, UpstreamFault};
 use crate::resolve::{Addresses, Resolver};
 use crate::snapshot::Member;
-use crate::upstream::{Host, Identity, Roots, TlsProfile, address};
+use crate::upstream::address::{self, Reach};
+use crate::upstream::{Host, Identity, Roots, TlsProfile};
 
 /// Streams that share one HTTP/2 connection.
 const H2_STREAMS: usize = 100;
@@ -47,8 +48,12 @@ pub(super) async fn pick(resolver: &Arc<Resolver>, ctx: &mut RequestCtx) -> Resu
     ctx.addresses = Some(addresses.clone());
     let Some(member) = ctx.member() else { return Err(fault::rejected(ctx, Rejection::Internal)) };
     let Some(address) = addresses.get(ctx.address) else { return Err(fault::rejected(ctx, Rejection::Internal)) };
-    if address::is_metadata(address.ip()) && !member.allow_metadata {
-        ctx.record.note("the upstream's name leads to a metadata address, and allow_metadata is not set");
+    let reach = address::reach(address.ip());
+    if reach > member.reach {
+        ctx.record.note(match reach {
+            Reach::Metadata => "the upstream's name leads to a metadata address, and allow_metadata is not set",
+            _ => "the upstream's name leads to a private address, and api_private_targets is not set",
+        });
         return Err(fault::rejected(ctx, Rejection::UpstreamFailed(UpstreamFault::Resolve)));
     }
     Ok(Box::new(peer(member, address, ctx)))

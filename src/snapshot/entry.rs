@@ -14,7 +14,8 @@ use crate::config::{Endpoint, Network, QueryText, TargetText};
 use crate::header::HeaderPlan;
 use crate::limit::{Counter, Holder};
 use crate::route::{Methods, Pattern};
-use crate::upstream::{Host, Target, address};
+use crate::upstream::address::{self, Reach};
+use crate::upstream::{Host, Target};
 
 pub(super) fn route(
     endpoint: &Endpoint,
@@ -56,7 +57,7 @@ pub(super) fn route(
                     headers,
                     silence: Duration::from_secs_f64(endpoint.silence_seconds),
                     retry_non_idempotent: endpoint.retry_non_idempotent,
-                    allow_metadata: endpoint.allow_metadata,
+                    reach: allowed(endpoint),
                     tls,
                 },
             }))
@@ -173,12 +174,27 @@ fn guard_target(
     if ours {
         report.problem(site, "the target is this proxy itself", "name the API that requests are meant for");
     }
-    if address.is_some_and(|address| address::is_metadata(address.ip())) && !endpoint.allow_metadata {
-        report.problem(
+    match address.map(|address| address::reach(address.ip())).filter(|reach| *reach > allowed(endpoint)) {
+        Some(Reach::Metadata) => report.problem(
             site,
             "the target is a metadata address, which hands out this machine's own credentials",
             "remove it, or set allow_metadata: true",
-        );
+        ),
+        Some(_) => report.problem(
+            site,
+            "the target is a private address, which entries that the API makes may not lead to",
+            "name another, or set tollgate.api_private_targets: true",
+        ),
+        None => {}
+    }
+}
+
+/// How far the entry may lead.
+fn allowed(endpoint: &Endpoint) -> Reach {
+    match (endpoint.allow_metadata, endpoint.allow_private) {
+        (true, _) => Reach::Metadata,
+        (false, true) => Reach::Private,
+        (false, false) => Reach::Public,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The one thread that owns a store, and the book that it keeps beside it.
+//! The one thread that owns a store, and the book and the shelf that it keeps beside it.
 //!
 //! The law: a change is planned on a book that knows everything the store does, written, and only then put into the book; when
 //! another process has written in between, it is planned again. So no change is lost, an alias is given once, and what is
@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::{Audit, Change, Fault, KeyStore};
 use crate::auth::Book;
+use crate::config::stored::Shelf;
 
 /// How often it is looked whether another process has written.
 const LOOK: Duration = Duration::from_millis(250);
@@ -21,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a change is planned anew.
 const TRIES: usize = 50;
 
-type Job = Box<dyn FnOnce(&mut Kept) + Send>;
+type Job = Box<dyn FnOnce(&mut Keeping) + Send>;
 
 /// What a change is, as the book stands; or why there is none, which is `T` too.
 pub type Plan<T> = Box<dyn FnMut(&Book) -> (Vec<Change>, T) + Send>;
@@ -32,25 +33,37 @@ pub struct Keeper {
     jobs: Sender<Job>,
 }
 
-/// A store and its book.
-struct Kept {
+/// What is kept up to date with a store.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The keys and teams.
+    pub book: Arc<Book>,
+    /// The entries of the config.
+    pub shelf: Arc<Shelf>,
+}
+
+/// A store and what is kept beside it.
+struct Keeping {
     store: Box<dyn KeyStore>,
-    book: Arc<Book>,
+    kept: Kept,
     version: u64,
+    /// Told when another process has changed entries.
+    moved: Box<dyn Fn() + Send>,
 }
 
 impl Keeper {
-    /// Fills `book` from `store`, and starts the thread.
-    pub fn start(store: Box<dyn KeyStore>, book: Arc<Book>) -> Result<Self, Fault> {
-        let mut kept = Kept { store, book, version: 0 };
-        kept.catch_up()?;
+    /// Fills book and shelf from `store`, and starts the thread. `moved` is told when another process has changed entries.
+    pub fn start(store: Box<dyn KeyStore>, kept: Kept, moved: Box<dyn Fn() + Send>) -> Result<Self, Fault> {
+        let mut keeping = Keeping { store, kept, version: 0, moved: Box::new(|| {}) };
+        keeping.catch_up()?;
+        keeping.moved = moved;
         let (jobs, work) = channel::<Job>();
         let run = move || {
             let mut faulted = None;
             let mut next = Instant::now() + LOOK;
             loop {
                 match work.recv_timeout(next.saturating_duration_since(Instant::now())) {
-                    Ok(job) => job(&mut kept),
+                    Ok(job) => job(&mut keeping),
                     Err(RecvTimeoutError::Disconnected) => return,
                     Err(RecvTimeoutError::Timeout) => {}
                 }
@@ -59,7 +72,7 @@ impl Keeper {
                     continue;
                 }
                 next = Instant::now() + LOOK;
-                let fault = kept.catch_up().err();
+                let fault = keeping.catch_up().err();
                 if fault != faulted {
                     match &fault {
                         Some(fault) => log::warn!("the key store cannot be read: {fault}; known keys go on"),
@@ -76,7 +89,7 @@ impl Keeper {
 
     /// Puts everything that the store has into the book again.
     pub fn read_again(&self) {
-        let job: Job = Box::new(|kept| kept.version = 0);
+        let job: Job = Box::new(|keeping| keeping.version = 0);
         // Without its thread there is nobody who could.
         let _ = self.jobs.send(job);
     }
@@ -85,12 +98,12 @@ impl Keeper {
     pub async fn change<T: Send + 'static>(&self, plan: Plan<T>, audit: Audit) -> Result<T, Fault> {
         let (answer, answered) = oneshot::channel();
         let asked = Instant::now();
-        let job: Job = Box::new(move |kept| {
+        let job: Job = Box::new(move |keeping| {
             // Behind a lock each change waits in vain: who has left is not waited for, and nobody waits for all before him.
             if asked.elapsed() > PATIENCE {
                 let _ = answer.send(Err(Fault::Locked));
             } else if !answer.is_closed() {
-                let _ = answer.send(kept.change(plan, &audit));
+                let _ = answer.send(keeping.change(plan, &audit));
             }
         });
         let gone = || Fault::Failed("the thread of the key store has ended".into());
@@ -99,12 +112,18 @@ impl Keeper {
     }
 }
 
-impl Kept {
-    /// Puts into the book what others have written.
+impl Keeping {
+    /// Puts into book and shelf what others have written.
     fn catch_up(&mut self) -> Result<(), Fault> {
-        let book = &self.book;
+        let (kept, mut moved) = (&self.kept, false);
         // One by one: a store of very many keys never stands in memory twice.
-        let version = self.store.since(self.version, &mut |change| apply(book, change))?;
+        let version = self.store.since(self.version, &mut |change| {
+            moved |= matches!(change, Change::Entry(_) | Change::NoEntry(_));
+            kept.apply(change);
+        })?;
+        if moved {
+            (self.moved)();
+        }
         // Another file under the same name: nothing in it is newer, and what is known stays.
         if version < self.version {
             return Err(Fault::Replaced);
@@ -116,7 +135,7 @@ impl Kept {
     fn change<T>(&mut self, mut plan: Plan<T>, audit: &Audit) -> Result<T, Fault> {
         for _ in 0..TRIES {
             self.catch_up()?;
-            let (changes, said) = plan(&self.book);
+            let (changes, said) = plan(&self.kept.book);
             if changes.is_empty() {
                 return Ok(said);
             }
@@ -125,7 +144,7 @@ impl Kept {
                 Err(fault) => return Err(fault),
                 Ok(version) => {
                     self.version = version;
-                    changes.into_iter().for_each(|change| apply(&self.book, change));
+                    changes.into_iter().for_each(|change| self.kept.apply(change));
                     return Ok(said);
                 }
             }
@@ -134,17 +153,22 @@ impl Kept {
     }
 }
 
-fn apply(book: &Book, change: Change) {
-    match change {
-        Change::Key(record) => {
-            book.put(*record, false);
-        }
-        Change::NoKey(id) => {
-            book.remove(&id);
-        }
-        Change::Team(record) => book.put_team(*record),
-        Change::NoTeam(id) => {
-            book.remove_team(&id);
+impl Kept {
+    fn apply(&self, change: Change) {
+        let Self { book, shelf } = self;
+        match change {
+            Change::Key(record) => {
+                book.put(*record, false);
+            }
+            Change::NoKey(id) => {
+                book.remove(&id);
+            }
+            Change::Team(record) => book.put_team(*record),
+            Change::NoTeam(id) => {
+                book.remove_team(&id);
+            }
+            Change::Entry(stored) => shelf.put(stored),
+            Change::NoEntry(id) => shelf.remove(&id),
         }
     }
 }

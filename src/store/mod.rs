@@ -1,7 +1,7 @@
-//! Where keys and teams outlive the process.
+//! Where keys, teams and entries of the config outlive the process.
 //!
-//! `record` is what a key looks like at rest, `salt` the secret that turns keys into ids, `sqlite` the embedded store, `file` its
-//! file, `keeper` the one thread that owns a store and keeps the book beside it. The law: what is acknowledged is durable; a change is written
+//! `record` is what a key looks like at rest, `sealed` what an entry of the config does, `salt` the secret that both need, `sqlite` the
+//! embedded store, `file` its file, `keeper` the one thread that owns a store and keeps book and shelf beside it. The law: what is acknowledged is durable; a change is written
 //! whole, with who made it, or not at all; nothing at rest is a key, or a digest that anybody could have computed.
 //! It does not know the key API: who asks for a change says which.
 
@@ -9,14 +9,16 @@ mod file;
 mod keeper;
 mod record;
 mod salt;
+mod sealed;
 mod sqlite;
 
 use std::fmt;
 
-pub use keeper::{Keeper, Plan};
+pub use keeper::{Keeper, Kept, Plan};
 pub use sqlite::Sqlite;
 
 use crate::auth::{KeyId, KeyRecord, TeamRecord, Time};
+use crate::config::stored::Stored;
 
 /// A change of one thing.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +31,10 @@ pub enum Change {
     Team(Box<TeamRecord>),
     /// There is no such team.
     NoTeam(String),
+    /// The entry of the config is as this.
+    Entry(Stored),
+    /// There is no such entry.
+    NoEntry(String),
 }
 
 /// Who did what, for who asks later. No secret stands in it.

@@ -15,9 +15,11 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use super::sealed::Sealer;
 use super::{Audit, Change, Fault, KeyStore, file, record, salt};
 use crate::auth::Salt;
 use crate::clock::Moment;
+use crate::config::stored::Stored;
 
 /// How long a lock that others hold is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -26,14 +28,18 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const REMEMBERED: u64 = 30 * 86_400_000;
 
 /// The steps from an empty file to today's form. None is ever changed; the next is added below.
-const MIGRATIONS: &[&str] = &["CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+const MIGRATIONS: &[&str] = &[
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
      INSERT INTO meta VALUES ('version', 0);
      CREATE TABLE keys (id TEXT PRIMARY KEY, record TEXT, version INTEGER NOT NULL) WITHOUT ROWID;
      CREATE INDEX keys_version ON keys (version);
      CREATE TABLE teams (id TEXT PRIMARY KEY, record TEXT, version INTEGER NOT NULL) WITHOUT ROWID;
      CREATE INDEX teams_version ON teams (version);
      CREATE TABLE audit (version INTEGER NOT NULL, at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,
-                         whom TEXT NOT NULL);"];
+                         whom TEXT NOT NULL);",
+    "CREATE TABLE entries (id TEXT PRIMARY KEY, record TEXT, version INTEGER NOT NULL) WITHOUT ROWID;
+     CREATE INDEX entries_version ON entries (version);",
+];
 
 /// A store in a file.
 #[derive(Debug)]
@@ -42,6 +48,8 @@ pub struct Sqlite {
     open: Option<Open>,
     /// What the salt comes to, by which the file is known again.
     check: Option<Vec<u8>>,
+    /// What seals entries, once the salt is known.
+    sealer: Option<Sealer>,
 }
 
 /// An open file.
@@ -71,7 +79,7 @@ impl Sqlite {
 
     fn open_once(path: &Path, given: Option<Salt>) -> Result<(Self, Salt), Fault> {
         file::make(path)?;
-        let mut store = Self { path: path.to_owned(), open: None, check: None };
+        let mut store = Self { path: path.to_owned(), open: None, check: None, sealer: None };
         let salt = store.with(|connection| {
             let sound: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(fault)?;
             if sound != "ok" {
@@ -82,6 +90,7 @@ impl Sqlite {
             checked_salt(connection, &path.with_extension("salt"), given)
         })?;
         store.check = Some(salt.check_value().to_vec());
+        store.sealer = Some(Sealer::new(&salt)?);
         Ok((store, salt))
     }
 
@@ -122,27 +131,33 @@ impl Sqlite {
 
 impl KeyStore for Sqlite {
     fn since(&mut self, version: u64, each: &mut dyn FnMut(Change)) -> Result<u64, Fault> {
-        self.with(|connection| {
+        let sealer = self.sealer.take();
+        let done = self.with(|connection| {
             // One transaction, so that both tables and the version are of one moment.
             let transaction = connection.transaction().map_err(fault)?;
             let now = current(&transaction)?;
             if now != version {
                 teams_since(&transaction, version, each)?;
                 keys_since(&transaction, version, each)?;
+                entries_since(&transaction, version, sealer.as_ref(), each)?;
             }
             Ok(now)
-        })
+        });
+        self.sealer = sealer;
+        done
     }
 
     fn write(&mut self, version: u64, changes: &[Change], audit: &Audit) -> Result<u64, Fault> {
+        let rows: Vec<Row> =
+            changes.iter().map(|change| row(change, self.sealer.as_ref())).collect::<Result<_, Fault>>()?;
         self.with(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
             if current(&transaction)? != version {
                 return Err(Fault::Moved);
             }
             let next = version + 1;
-            for change in changes {
-                write_one(&transaction, next, change, audit).map_err(fault)?;
+            for row in rows {
+                write_one(&transaction, next, row, audit).map_err(fault)?;
             }
             transaction.execute("UPDATE meta SET value = ?1 WHERE name = 'version'", [signed(next)]).map_err(fault)?;
             transaction.commit().map_err(fault)?;
@@ -151,18 +166,29 @@ impl KeyStore for Sqlite {
     }
 }
 
-fn write_one(
-    transaction: &Transaction<'_>,
-    version: u64,
-    change: &Change,
-    audit: &Audit,
-) -> Result<(), rusqlite::Error> {
-    let (table, id, text) = match change {
+/// A change as a row: of which table, under which id, and its record.
+type Row = (&'static str, String, Option<String>);
+
+fn row(change: &Change, sealer: Option<&Sealer>) -> Result<Row, Fault> {
+    Ok(match change {
         Change::Key(key) => ("keys", key.id.hex(), Some(record::key_text(key))),
         Change::NoKey(id) => ("keys", id.hex(), None),
         Change::Team(team) => ("teams", team.id.clone(), Some(record::team_text(team))),
         Change::NoTeam(id) => ("teams", id.clone(), None),
-    };
+        Change::Entry(Stored { id, body }) => {
+            let sealed = sealer.ok_or(Fault::OtherSalt)?.seal(id, body)?;
+            ("entries", id.clone(), Some(sealed))
+        }
+        Change::NoEntry(id) => ("entries", id.clone(), None),
+    })
+}
+
+fn write_one(
+    transaction: &Transaction<'_>,
+    version: u64,
+    (table, id, text): Row,
+    audit: &Audit,
+) -> Result<(), rusqlite::Error> {
     let statement = format!("INSERT OR REPLACE INTO {table} VALUES (?1, ?2, ?3)");
     transaction.prepare(&statement)?.execute(params![id, text, signed(version)])?;
     transaction.prepare("INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
@@ -189,6 +215,22 @@ fn teams_since(transaction: &Transaction<'_>, version: u64, each: &mut dyn FnMut
         None => Some(Change::NoTeam(id.to_owned())),
     };
     rows(transaction, "SELECT id, record FROM teams WHERE version > ?1", version, read, each)
+}
+
+fn entries_since(
+    transaction: &Transaction<'_>,
+    version: u64,
+    sealer: Option<&Sealer>,
+    each: &mut dyn FnMut(Change),
+) -> Result<(), Fault> {
+    let read = |id: &str, sealed: Option<&str>| match sealed {
+        Some(sealed) => {
+            let body = sealer?.open(id, sealed)?;
+            Some(Change::Entry(Stored { id: id.to_owned(), body }))
+        }
+        None => Some(Change::NoEntry(id.to_owned())),
+    };
+    rows(transaction, "SELECT id, record FROM entries WHERE version > ?1", version, read, each)
 }
 
 fn rows(
@@ -283,7 +325,7 @@ fn migrate(connection: &mut Connection) -> Result<(), Fault> {
 /// them.
 fn forget_deleted(connection: &Connection) -> Result<(), Fault> {
     let long_ago = Moment::now().calendar.saturating_sub(REMEMBERED);
-    for table in ["keys", "teams"] {
+    for table in ["keys", "teams", "entries"] {
         let old = "(SELECT coalesce(max(version), 0) FROM audit WHERE at < ?1)";
         let statement = format!("DELETE FROM {table} WHERE record IS NULL AND version <= {old}");
         match connection.execute(&statement, [signed(long_ago)]).map_err(fault) {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::auth::{Book, Digest, KeyRecord};
-use crate::store::{Keeper, Plan};
+use crate::store::{Keeper, Kept, Plan};
 
 struct Folder(PathBuf);
 
@@ -131,7 +131,10 @@ fn two_processes_on_one_file_lose_no_change_and_see_each_other() {
         .map(|_| {
             let (store, salt) = Sqlite::open(&folder.file(), None).expect("open");
             let book = Arc::new(Book::new(salt));
-            (Keeper::start(Box::new(store), Arc::clone(&book)).expect("start"), book)
+            {
+                let kept = Kept { book: Arc::clone(&book), shelf: Arc::default() };
+                (Keeper::start(Box::new(store), kept, Box::new(|| {})).expect("start"), book)
+            }
         })
         .collect();
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");

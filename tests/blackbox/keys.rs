@@ -22,11 +22,13 @@ pub fn config(origin: &Origin, more: &str) -> String {
 
 /// The answer to a call: GET without a body, POST with one.
 pub fn call(gate: &Gate, key: &str, path: &str, body: Option<Value>) -> Message {
-    let head = |method: &str| format!("{method} {path} HTTP/1.1\nAuthorization: Bearer {key}");
-    match body {
-        Some(body) => send(gate.port, &head("POST"), body.to_string().as_bytes()),
-        None => send(gate.port, &head("GET"), b""),
-    }
+    by(gate, key, if body.is_some() { "POST" } else { "GET" }, path, body)
+}
+
+/// The answer to a call by this method.
+pub fn by(gate: &Gate, key: &str, method: &str, path: &str, body: Option<Value>) -> Message {
+    let head = format!("{method} {path} HTTP/1.1\nAuthorization: Bearer {key}");
+    send(gate.port, &head, body.map(|body| body.to_string()).unwrap_or_default().as_bytes())
 }
 
 /// The same, as the master, and it must succeed.

@@ -10,6 +10,7 @@ mod command;
 mod credentials;
 mod dashboard;
 mod drain;
+mod endpoints;
 mod faults;
 mod frames;
 mod guessing;

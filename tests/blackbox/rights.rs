@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use tollgate::management::Call;
 
-use crate::keys::{call, done, gate, make};
+use crate::keys::{by, call, done, gate, make};
 use crate::support::gate::KEY;
 use crate::support::{Gate, Origin, send};
 
@@ -40,19 +40,35 @@ const TABLE: &[(&str, [u16; 10])] = &[
     ("/team/unblock", [200, 200, 403, 200, 403, 403, 403, 401, 401, 401]),
     ("/config/reload", [200, 403, 403, 403, 403, 403, 403, 401, 401, 401]),
     ("/config/rollback", [200, 403, 403, 403, 403, 403, 403, 401, 401, 401]),
+    ("/config/pass_through_endpoint", [200, 403, 403, 403, 403, 403, 403, 401, 401, 401]),
+    ("/config/pass_through_endpoint/team/{team_id}", [200, 403, 403, 403, 403, 403, 403, 401, 401, 401]),
+    ("/config/pass_through_endpoint", [200, 403, 403, 403, 403, 403, 403, 401, 401, 401]),
+    ("/config/pass_through_endpoint/{endpoint_id}", [200, 403, 403, 403, 403, 403, 403, 401, 401, 401]),
+    ("/config/pass_through_endpoint", [200, 403, 403, 403, 403, 403, 403, 401, 401, 401]),
 ];
 
 /// The path of a call and what is sent to it, for a key and a team made for it, of nobody's team.
-fn request(gate: &Gate, path: &str) -> (String, Option<Value>) {
+fn request(gate: &Gate, known: Call, path: &str) -> (String, Option<Value>) {
     let key = || make(gate, json!({})).0;
     let team = || done(gate, "/team/new", Some(json!({})))["team_id"].as_str().expect("id").to_owned();
+    let entry = || {
+        let path = format!("/made/{}", uuid::Uuid::new_v4());
+        done(gate, "/config/pass_through_endpoint", Some(json!({"path": path, "target": "https://1.1.1.1/"})))
+    };
+    let id = || entry()["endpoints"][0]["id"].as_str().expect("id").to_owned();
     match path {
+        _ if known == Call::EndpointNew => {
+            (path.into(), Some(json!({"path": format!("/new/{}", uuid::Uuid::new_v4()), "target": "https://1.1.1.1/"})))
+        }
+        _ if known == Call::EndpointDelete => (format!("{path}?endpoint_id={}", id()), None),
+        _ if known == Call::EndpointUpdate => (path.replace("{endpoint_id}", &id()), Some(json!({"timeout": 5}))),
+        _ if known == Call::EndpointTeam => (path.replace("{team_id}", &team()), None),
         "/config/rollback" => (path.into(), Some(json!({"number": 1}))),
         "/key/generate" | "/team/new" | "/config/reload" => (path.into(), Some(json!({}))),
         "/key/delete" => (path.into(), Some(json!({ "keys": [key()] }))),
         "/key/info" => (format!("{path}?key={}", key()), None),
         "/team/info" => (format!("{path}?team_id={}", team()), None),
-        "/key/list" | "/team/list" => (path.into(), None),
+        "/key/list" | "/team/list" | "/config/pass_through_endpoint" => (path.into(), None),
         "/team/delete" => (path.into(), Some(json!({ "team_ids": [team()] }))),
         _ if path.starts_with("/key/") => (path.into(), Some(json!({ "key": key() }))),
         _ => (path.into(), Some(json!({ "team_id": team() }))),
@@ -75,10 +91,10 @@ fn every_role_at_every_call() {
     crate::support::wait_until("a key ends", || call(&gate, &holders[8].1, "/key/list", None).status() == 401);
     let known: Vec<&str> = Call::all().map(Call::name).collect();
     assert_eq!(TABLE.iter().map(|(path, _)| *path).collect::<Vec<_>>(), known, "each call has its row");
-    for (path, statuses) in TABLE {
+    for ((path, statuses), known) in TABLE.iter().zip(Call::all()) {
         for ((role, holder), expected) in holders.iter().zip(statuses) {
-            let (target, body) = request(&gate, path);
-            let answer = call(&gate, holder, &target, body);
+            let (target, body) = request(&gate, known, path);
+            let answer = by(&gate, holder, known.methods()[0], &target, body);
             assert_eq!(answer.status(), *expected, "{role} at {path}: {}", answer.text());
         }
         assert_eq!(send(gate.port, &format!("POST {path} HTTP/1.1"), b"{}").status() / 100, 4, "nobody at {path}");
@@ -90,13 +106,19 @@ fn every_call_has_its_methods() {
     let origin = Origin::plain();
     let gate = gate(&origin, "");
     for known in Call::all() {
+        // A path may have several calls.
+        let methods: Vec<&str> = Call::all()
+            .filter(|other| other.name() == known.name())
+            .flat_map(|other| other.methods())
+            .copied()
+            .collect();
         for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
             let head = format!("{method} {} HTTP/1.1\nx-api-key: {KEY}\nContent-Length: 0", known.name());
             let answer = send(gate.port, &head, b"");
-            let served = known.methods().contains(&method);
+            let served = methods.contains(&method);
             assert_eq!(answer.status() == 405, !served, "{method} {}: {}", known.name(), answer.status());
             if !served {
-                assert_eq!(answer.one("allow"), Some(known.methods().join(", ").as_str()));
+                assert_eq!(answer.one("allow"), Some(methods.join(", ").as_str()));
             }
         }
     }

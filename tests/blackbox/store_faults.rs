@@ -312,9 +312,10 @@ fn a_new_store_is_its_owners_alone() {
     assert_eq!(mode(&state.folder()), 0o700);
     let files: Vec<_> =
         fs::read_dir(state.folder()).expect("folder").map(|entry| entry.expect("entry").path()).collect();
-    assert_eq!(files.len(), 4, "{files:?}");
+    assert_eq!(files.len(), 5, "{files:?}");
     for path in files {
-        assert_eq!(mode(&path), 0o600, "{}", path.display());
+        let expected = if path.ends_with("history") { 0o700 } else { 0o600 };
+        assert_eq!(mode(&path), expected, "{}", path.display());
     }
 }
 

@@ -42,6 +42,12 @@ pub const TOLLGATE: Shape = Shape {
             Kind::Text,
             "what is said on stderr: debug, info (default), warning or error; flags and LITELLM_LOG win",
         ),
+        honoured("api_secrets", Kind::List, "variables that entries made by the API may refer to; default none"),
+        honoured(
+            "api_private_targets",
+            Kind::Bool,
+            "true: entries made by the API may lead to loopback and private addresses",
+        ),
         honoured("watch", Kind::Bool, "true: the config is read again when one of its files changes, as after SIGHUP"),
         honoured("limits", Kind::Map, "what clients may use of the proxy"),
         honoured("keys", Kind::List, "virtual keys that need no store"),

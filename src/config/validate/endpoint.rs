@@ -59,6 +59,8 @@ pub(super) fn read(
         user_key_header,
         retry_non_idempotent: own_flag("retry_non_idempotent", report).unwrap_or(defaults.retry_non_idempotent),
         allow_metadata: own_flag("allow_metadata", report).unwrap_or(defaults.allow_metadata),
+        allow_private: true,
+        is_made: false,
         model_from: either(&section, own.as_ref()).find_map(|section| section.text("model_from", report)),
         requests: either(&section, own.as_ref()).find_map(|section| quota(section, "rpm_limit", report)),
         parallel: either(&section, own.as_ref()).find_map(|section| quota(section, "max_parallel_requests", report)),
