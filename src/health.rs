@@ -28,6 +28,8 @@ pub struct Standing {
     pub draining: bool,
     /// Requests that are being served, this one among them.
     pub requests: usize,
+    /// Of those, the streams of events.
+    pub streams: usize,
     /// Connections that are held.
     pub connections: usize,
 }
@@ -54,7 +56,7 @@ impl Probe {
 
     /// Status and body of the answer, in LiteLLM's shapes where it has one.
     pub fn answer(self, standing: Standing) -> (u16, Cow<'static, str>) {
-        let Standing { draining, requests, connections } = standing;
+        let Standing { draining, requests, streams, connections } = standing;
         match self {
             Self::Alive => (200, r#""I'm alive!""#.into()),
             Self::Models => {
@@ -64,7 +66,9 @@ impl Probe {
             Self::Ready if draining => (503, r#"{"status":"draining","db":"Not connected"}"#.into()),
             Self::Ready => (200, r#"{"status":"healthy","db":"Not connected"}"#.into()),
             Self::Left => {
-                let left = format!(r#"{{"draining":{draining},"requests":{requests},"connections":{connections}}}"#);
+                let left = format!(
+                    r#"{{"draining":{draining},"requests":{requests},"streams":{streams},"connections":{connections}}}"#
+                );
                 (200, left.into())
             }
         }
@@ -95,10 +99,10 @@ mod tests {
     }
     #[test]
     fn readiness_ends_when_a_stop_is_asked_for() {
-        let draining = Standing { draining: true, requests: 1, connections: 2 };
+        let draining = Standing { draining: true, requests: 1, streams: 1, connections: 2 };
         assert_eq!(Probe::Ready.answer(Standing::default()).0, 200);
         assert_eq!(Probe::Ready.answer(draining), (503, r#"{"status":"draining","db":"Not connected"}"#.into()));
         assert_eq!(Probe::Alive.answer(draining).0, 200);
-        assert_eq!(Probe::Left.answer(draining).1, r#"{"draining":true,"requests":1,"connections":2}"#);
+        assert_eq!(Probe::Left.answer(draining).1, r#"{"draining":true,"requests":1,"streams":1,"connections":2}"#);
     }
 }

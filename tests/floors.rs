@@ -59,7 +59,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("clap_complete", &["cli/arguments.rs", "cli/generate.rs"]),
     ("clap_mangen", &["cli/generate.rs"]),
     ("rusqlite", &["store/sqlite.rs"]),
-    ("ring", &["store/sealed.rs"]),
+    ("ring::aead", &["store/sealed.rs"]),
     ("getrandom", &["secret.rs"]),
     ("nix", &["logger/out.rs", "clock.rs", "proxy/respond.rs", "edge/watch.rs", "memory.rs", "trust.rs"]),
     ("mimalloc", &["main.rs"]),

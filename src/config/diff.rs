@@ -107,7 +107,7 @@ fn used(edge: &Edge) -> impl PartialEq + use<> {
 }
 
 /// `tollgate.timeouts`.
-fn times(config: &Config) -> [f64; 8] {
+fn times(config: &Config) -> [f64; 9] {
     let (edge, network) = (&config.edge, &config.network);
     [
         edge.header_seconds,
@@ -116,6 +116,7 @@ fn times(config: &Config) -> [f64; 8] {
         edge.write_seconds,
         edge.notice_seconds,
         edge.drain_seconds,
+        edge.stream_seconds,
         network.connect_seconds,
         network.idle_seconds,
     ]

@@ -176,6 +176,8 @@ pub struct Edge {
     pub notice_seconds: f64,
     /// Seconds that requests may take to end after it.
     pub drain_seconds: f64,
+    /// Seconds that streams may take.
+    pub stream_seconds: f64,
     /// Networks whose word is taken.
     pub trusted_proxies: Vec<(String, Site)>,
     /// Whether `X-Forwarded-*` is sent to upstreams.

@@ -21,6 +21,8 @@ pub struct Vitals {
     fault: Mutex<Option<Fault>>,
     served: AtomicBool,
     broken: AtomicBool,
+    stream: AtomicBool,
+    cut: AtomicBool,
     flooded: AtomicBool,
     refused: AtomicU32,
 }
@@ -35,6 +37,7 @@ impl Vitals {
     /// The proxy has taken it.
     pub fn begin(&self) {
         self.served.store(true, Ordering::Relaxed);
+        self.stream.store(false, Ordering::Relaxed);
         self.silence.begin();
     }
 
@@ -49,6 +52,26 @@ impl Vitals {
         if taken {
             self.silence.touch();
         }
+    }
+
+    /// The answer is a stream.
+    pub fn streams(&self) {
+        self.stream.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is.
+    pub fn is_stream(&self) -> bool {
+        self.stream.load(Ordering::Relaxed)
+    }
+
+    /// The process ends, and does not wait for the end of the answer.
+    pub fn cut(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it did not.
+    pub fn was_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
     }
 
     /// The answer is broken, and an orderly end of the connection could be taken for its end.

@@ -215,7 +215,7 @@ impl Edge {
             Err(_) => return self.desk.record_refused(peer, &Rejection::HeadTimeout),
         };
         let descriptor = connection.transport.descriptor();
-        let mut watch = Watch::new(rules.times, descriptor, Arc::clone(&connection.vitals));
+        let mut watch = Watch::new(rules.times, descriptor, Arc::clone(&connection.vitals), self.desk.load());
         let mut drain = shutdown.clone();
         let http2 = match connection.transport.is_tls() {
             true => Some(by_alpn),

@@ -14,10 +14,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use nix::libc::linger;
 use nix::sys::epoll::{EpollCreateFlags, EpollEvent, EpollFlags, EpollOp, epoll_create1, epoll_ctl, epoll_wait};
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::downstream::{Rate, Vitals};
+use crate::proxy::Load;
 
 /// How often the kernel is asked; twice this is well within the second that is allowed.
 const STEP: Duration = Duration::from_millis(250);
@@ -57,6 +60,8 @@ pub(super) enum End {
     Gone,
     /// The client takes nothing.
     Stalled,
+    /// The process ends.
+    Cut,
 }
 
 /// The watch over one connection.
@@ -64,6 +69,7 @@ pub(super) struct Watch {
     times: Times,
     socket: RawFd,
     vitals: Arc<Vitals>,
+    load: Arc<Load>,
     alarm: Pin<Box<Sleep>>,
     /// Whether the alarm knows whom to wake: the connection's task, which is the same for all requests on it.
     armed: bool,
@@ -74,12 +80,13 @@ pub(super) struct Watch {
 
 impl Watch {
     /// A watch over the client of `socket`, which has said nothing yet.
-    pub(super) fn new(times: Times, socket: RawFd, vitals: Arc<Vitals>) -> Self {
+    pub(super) fn new(times: Times, socket: RawFd, vitals: Arc<Vitals>, load: Arc<Load>) -> Self {
         let due = Instant::now() + times.idle;
         Self {
             times,
             socket,
             vitals,
+            load,
             alarm: Box::pin(sleep(times.idle)),
             armed: false,
             phase: Phase::Idle,
@@ -142,6 +149,11 @@ impl Watch {
         if self.is_closed() {
             return Some(End::Gone);
         }
+        if self.load.cuts(self.vitals.is_stream()) {
+            self.vitals.cut();
+            self.reset();
+            return Some(End::Cut);
+        }
         if self.vitals.pace.stalled_for() >= self.times.write {
             return Some(End::Stalled);
         }
@@ -150,6 +162,14 @@ impl Watch {
             cx.waker().wake_by_ref();
         }
         None
+    }
+
+    /// An orderly end of the connection could be taken for the answer's.
+    fn reset(&self) {
+        let now = linger { l_onoff: 1, l_linger: 0 };
+        if let Err(error) = setsockopt(self.socket, sockopt::Linger, &now) {
+            log::debug!("a connection that is cut could not be reset: {error}");
+        }
     }
 
     fn is_closed(&mut self) -> bool {
@@ -202,7 +222,7 @@ mod tests {
     fn watched() -> (UnixStream, UnixStream, Arc<Vitals>, Watch) {
         let (socket, other) = UnixStream::pair().expect("pair");
         let vitals = Arc::new(Vitals::default());
-        let watch = Watch::new(TIMES, socket.as_raw_fd(), Arc::clone(&vitals));
+        let watch = Watch::new(TIMES, socket.as_raw_fd(), Arc::clone(&vitals), Arc::new(Load::new(1)));
         (socket, other, vitals, watch)
     }
 

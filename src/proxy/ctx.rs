@@ -98,6 +98,14 @@ impl RequestCtx {
         self.served.is_draining()
     }
 
+    /// The answer is a stream, whose end nobody knows.
+    pub(super) fn streams(&mut self) {
+        self.served.streams();
+        if let Some(vitals) = &self.vitals {
+            vitals.streams();
+        }
+    }
+
     /// The answer is about to end: its client may use the place again as soon as it has seen the end.
     pub(super) fn release(&mut self) {
         if let Some(admission) = &mut self.admission {
@@ -154,7 +162,8 @@ impl Drop for RequestCtx {
             vitals.silence.end();
         }
         if !self.logged && self.admission.is_some() {
-            self.record.abandoned();
+            let cut = self.vitals.as_ref().is_some_and(|vitals| vitals.was_cut());
+            self.record.abandoned(cut);
             access_log::write(self, "");
         }
     }

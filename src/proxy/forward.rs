@@ -123,6 +123,16 @@ fn milliseconds(time: Duration) -> HeaderValue {
     HeaderValue::from_maybe_shared(text.freeze()).unwrap_or(HeaderValue::from_static("0"))
 }
 
+/// Types of bodies that are sent piece by piece, as long as there is something to say.
+const STREAMS: &[&str] =
+    &["text/event-stream", "application/x-ndjson", "application/jsonl", "application/vnd.amazon.eventstream"];
+
+fn is_stream(response: &ResponseHeader) -> bool {
+    let Some(kind) = response.headers.get(header::CONTENT_TYPE) else { return false };
+    let kind = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    STREAMS.iter().any(|stream| stream.as_bytes().eq_ignore_ascii_case(kind))
+}
+
 /// Whether no body follows (RFC 9112 section 6.3).
 fn is_bodiless(request: &RequestHeader, response: &ResponseHeader) -> bool {
     request.method == Method::HEAD
@@ -151,6 +161,9 @@ pub(super) fn response(request: &RequestHeader, response: &mut ResponseHeader, c
         return Ok(());
     }
     ctx.record.answered(response.status.as_u16());
+    if is_stream(response) {
+        ctx.streams();
+    }
     response.insert_header(CALL_ID, ctx.record.call_id())?;
     if let Some(own) = ctx.record.own() {
         response.insert_header(OVERHEAD, milliseconds(own))?;

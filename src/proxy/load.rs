@@ -17,13 +17,20 @@ pub struct Load {
     most: AtomicUsize,
     short_of_memory: AtomicBool,
     draining: AtomicBool,
+    /// Of those in flight, the streams.
+    streams: AtomicUsize,
+    requests_cut: AtomicBool,
+    streams_cut: AtomicBool,
     /// In milliseconds since 1970.
     started: u64,
 }
 
 /// One request being served.
 #[derive(Debug)]
-pub(super) struct Served(Arc<Load>);
+pub(super) struct Served {
+    load: Arc<Load>,
+    streams: bool,
+}
 
 impl Load {
     /// Room for `most` requests at once.
@@ -33,6 +40,9 @@ impl Load {
             most: AtomicUsize::new(most),
             short_of_memory: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            streams: AtomicUsize::new(0),
+            requests_cut: AtomicBool::new(false),
+            streams_cut: AtomicBool::new(false),
             started: Moment::now().calendar,
         }
     }
@@ -62,6 +72,28 @@ impl Load {
         self.in_flight.load(Ordering::Acquire)
     }
 
+    /// How many of them are streams, whose end nobody knows.
+    pub fn streams(&self) -> usize {
+        self.streams.load(Ordering::Acquire)
+    }
+
+    /// What is no stream has had its time.
+    pub fn cut_requests(&self) {
+        self.requests_cut.store(true, Ordering::Release);
+    }
+
+    /// Nothing has any more time.
+    pub fn cut_all(&self) {
+        self.requests_cut.store(true, Ordering::Release);
+        self.streams_cut.store(true, Ordering::Release);
+    }
+
+    /// Whether a request, or a stream, has to end now.
+    pub fn cuts(&self, stream: bool) -> bool {
+        let cut = if stream { &self.streams_cut } else { &self.requests_cut };
+        cut.load(Ordering::Relaxed)
+    }
+
     /// Memory is short, or is not.
     pub fn note_memory(&self, short: bool) {
         if self.short_of_memory.swap(short, Ordering::Relaxed) != short {
@@ -78,18 +110,29 @@ impl Load {
 
     pub(super) fn begin(self: &Arc<Self>) -> Served {
         self.in_flight.fetch_add(1, Ordering::AcqRel);
-        Served(Arc::clone(self))
+        Served { load: Arc::clone(self), streams: false }
     }
 }
 
 impl Served {
     pub(super) fn is_draining(&self) -> bool {
-        self.0.is_draining()
+        self.load.is_draining()
+    }
+
+    /// The answer is a stream.
+    pub(super) fn streams(&mut self) {
+        if !self.streams {
+            self.streams = true;
+            self.load.streams.fetch_add(1, Ordering::AcqRel);
+        }
     }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+        if self.streams {
+            self.load.streams.fetch_sub(1, Ordering::AcqRel);
+        }
+        self.load.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }

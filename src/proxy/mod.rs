@@ -109,6 +109,11 @@ impl EdgeProxy {
         Self { inside: true, ..self.clone() }
     }
 
+    /// What the process carries.
+    pub fn load(&self) -> Arc<Load> {
+        Arc::clone(&self.shared.load)
+    }
+
     /// How often what was refused.
     pub fn tally(&self) -> &Tally {
         &self.tally
@@ -116,7 +121,12 @@ impl EdgeProxy {
 
     fn standing(&self) -> Standing {
         let Shared { load, connections, .. } = &self.shared;
-        Standing { draining: load.is_draining(), requests: load.in_flight(), connections: connections.count() }
+        Standing {
+            draining: load.is_draining(),
+            requests: load.in_flight(),
+            streams: load.streams(),
+            connections: connections.count(),
+        }
     }
 
     fn context(&self) -> RequestCtx {

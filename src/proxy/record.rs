@@ -140,15 +140,19 @@ impl RequestRecord {
         }
     }
 
-    /// The request was dropped before its end: the client has left, or the proxy has failed.
-    pub(super) fn abandoned(&mut self) {
+    /// The request was dropped before its end: the client has left, the proxy has failed, or the drain has `cut` it.
+    pub(super) fn abandoned(&mut self, cut: bool) {
         self.ended = Some(Instant::now());
         self.broken = self.status != 0;
-        self.client_gone = true;
-        if self.status == 0 {
+        self.client_gone = !cut;
+        if self.client_gone && self.status == 0 {
             self.status = CLIENT_GONE;
         }
-        let why = if std::thread::panicking() { "the proxy failed" } else { "the client left" };
+        let why = match (std::thread::panicking(), cut) {
+            (true, _) => "the proxy failed",
+            (false, true) => "cut by the stop of the process: tollgate.timeouts.drain",
+            (false, false) => "the client left",
+        };
         self.note.get_or_insert_with(|| why.to_owned());
     }
 

@@ -109,7 +109,11 @@ fn rules(edge: &Edge, connections: Arc<Connections>) -> Rules {
 
 fn patience(edge: &Edge) -> Patience {
     let seconds = Duration::from_secs_f64;
-    Patience { notice: seconds(edge.notice_seconds), end: seconds(edge.drain_seconds) }
+    Patience {
+        notice: seconds(edge.notice_seconds),
+        end: seconds(edge.drain_seconds),
+        streams: seconds(edge.stream_seconds),
+    }
 }
 
 fn manner(config: &Config, options: Options) -> Manner {

@@ -91,11 +91,11 @@ fn readiness_ends_first_and_what_is_left_is_told() {
     held.write("GET /a HTTP/1.1\r\nHost: x\r\n\r\n").expect("write");
     origin.only();
     let left = |gate: &Gate| send(gate.port, "GET /health/drain HTTP/1.1", b"").text();
-    wait_until("both are told", || left(&gate) == r#"{"draining":false,"requests":2,"connections":2}"#);
+    wait_until("both are told", || left(&gate) == r#"{"draining":false,"requests":2,"streams":0,"connections":2}"#);
     gate.signal("TERM");
     wait_until("readiness ends", || send(gate.port, "GET /health/readiness HTTP/1.1", b"").status() == 503);
     assert_eq!(send(gate.port, "GET /livez HTTP/1.1", b"").status(), 200, "new connections are still served");
-    wait_until("both are told", || left(&gate) == r#"{"draining":true,"requests":2,"connections":2}"#);
+    wait_until("both are told", || left(&gate) == r#"{"draining":true,"requests":2,"streams":0,"connections":2}"#);
     let_go.send(()).expect("the origin waits");
     assert_eq!(held.answer("GET").expect("answer").one("connection"), Some("close"));
     assert_eq!(gate.ended().code(), Some(0), "as soon as nothing is left, not after the notice");
@@ -134,4 +134,51 @@ fn what_does_not_end_is_cut_after_the_drain() {
     assert_eq!(gate.ended().code(), Some(0));
     assert!(begun.elapsed() >= Duration::from_millis(500), "it had its time");
     assert!(held.answer("GET").is_err(), "a cut stream ends as broken, not clean");
+}
+
+#[test]
+fn streams_have_a_time_of_their_own_and_what_is_cut_looks_cut() {
+    let origin = Origin::streaming(|exchange| {
+        let kind = if exchange.request.target().ends_with("stream") {
+            "text/event-stream; charset=utf-8"
+        } else {
+            "text/plain"
+        };
+        exchange.write(format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n"
+        ))?;
+        exchange.wait_gone();
+        Ok(())
+    });
+    let mut gate = gate(&origin, "drain_notice: 0, drain: 0.3, drain_streams: 4");
+    let begin = |path: &str, version: &str| {
+        let mut client = Client::connect(gate.port);
+        client.write(format!("GET {path} HTTP/{version}\r\nHost: x\r\n\r\n")).expect("write");
+        client
+    };
+    // Over HTTP/1.0 the end of the connection is the end of the answer, unless it is a reset.
+    let mut held: Vec<_> = [("/a/one", "1.1"), ("/a/old", "1.0"), ("/a/stream", "1.1"), ("/a/old/stream", "1.0")]
+        .map(|(path, version)| begin(path, version))
+        .into();
+    wait_until("all are served", || origin.seen().len() == 4);
+    let left = send(gate.port, "GET /health/drain HTTP/1.1", b"").text();
+    wait_until("both streams are known", || {
+        send(gate.port, "GET /health/drain HTTP/1.1", b"").text().contains("\"streams\":2")
+    });
+    assert!(left.contains("\"draining\":false"), "{left}");
+    let begun = Instant::now();
+    gate.signal("TERM");
+    let times: Vec<Duration> = held
+        .iter_mut()
+        .map(|client| {
+            assert!(client.answer("GET").is_err(), "a cut answer ends as broken, not clean");
+            begun.elapsed()
+        })
+        .collect();
+    assert_eq!(gate.ended().code(), Some(0));
+    let streams = Duration::from_secs(4);
+    assert!(times[0] < streams && times[1] < streams, "requests do not have the time of streams: {times:?}");
+    assert!(times[2] >= streams && times[3] >= streams, "streams have theirs: {times:?}");
+    assert!(gate.log().contains("2 requests are cut") && gate.log().contains("2 streams are cut"), "{}", gate.log());
+    assert_eq!(gate.log().matches("cut by the stop of the process").count(), 4, "{}", gate.log());
 }

@@ -177,5 +177,6 @@ pub const TIMEOUTS: Shape = Shape {
             "seconds after a stop in which every answer is its connection's last, before listeners close; default 2",
         ),
         honoured("drain", Kind::Number, "seconds that requests may take to end after that; default 30"),
+        honoured("drain_streams", Kind::Number, "the same for streams of events; default as `drain`"),
     ],
 };

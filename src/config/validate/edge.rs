@@ -18,6 +18,7 @@ pub(super) fn read(own: Option<&Section<'_>>, report: &mut Report) -> Edge {
         |key: &str, default: f64, report: &mut Report| seconds(timeouts.as_ref(), key, report).unwrap_or(default);
     let count = |key: &str, report: &mut Report| limits.as_ref().and_then(|limits| limits.count(key, report));
     let number = |key: &str, report: &mut Report| limits.as_ref().and_then(|limits| limits.number(key, report));
+    let drain = time("drain", 30.0, report);
     Edge {
         header_bytes: at_least(limits.as_ref(), "header_bytes", 256, report).unwrap_or(64 << 10),
         header_fields: at_least(limits.as_ref(), "header_fields", 1, report).unwrap_or(100),
@@ -35,7 +36,8 @@ pub(super) fn read(own: Option<&Section<'_>>, report: &mut Report) -> Edge {
         keepalive_seconds: time("keepalive", 75.0, report),
         body_seconds: time("body", 20.0, report),
         write_seconds: time("write", 60.0, report),
-        drain_seconds: time("drain", 30.0, report),
+        drain_seconds: drain,
+        stream_seconds: time("drain_streams", drain, report),
         notice_seconds: seconds_or_none(timeouts.as_ref(), "drain_notice", report).unwrap_or(2.0),
         trusted_proxies: own.and_then(|own| own.texts("trusted_proxies", report)).unwrap_or_default(),
         forwarded_headers: own.and_then(|own| own.boolean("forwarded_headers", report)).unwrap_or(false),
