@@ -93,11 +93,12 @@ fn a_bad_file_changes_nothing_and_is_told_as_by_check() {
     wait_until("it is logged", || gate.log().contains("not reloaded, generation 1 stays: "));
     assert_eq!(call(&gate, "sk-other-0123456789", "/key/list", None).status(), 401, "the old key holds");
     assert_eq!(send(gate.port, "POST /a HTTP/1.1", b"{}").status(), 200);
-    for gone in ["removed", "folder", "half"] {
+    for gone in ["removed", "folder", "half", "50 MB"] {
         let path = gate.folder().join("config.yaml");
         fs::remove_file(&path).expect("remove");
         match gone {
             "folder" => fs::create_dir(&path).expect("folder"),
+            "50 MB" => fs::write(&path, "# a comment\n".repeat(50_000_000 / 12)).expect("write"),
             "half" => fs::write(&path, &config(&origin, 2, "")[..120]).expect("write"),
             _ => {}
         }
