@@ -5,7 +5,8 @@
 //! the next; the other, of the calendar, is for what a person has written down.
 
 use std::cell::Cell;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
 
@@ -25,6 +26,9 @@ struct Ahead {
     by: u64,
 }
 
+/// A moment by both ways of reading the steady clock.
+static BEGIN: OnceLock<(Instant, Duration)> = OnceLock::new();
+
 thread_local! {
     static AHEAD: Cell<Ahead> = const { Cell::new(Ahead { second: u64::MAX, by: 0 }) };
 }
@@ -32,9 +36,22 @@ thread_local! {
 impl Moment {
     /// Now.
     pub fn now() -> Self {
+        Self::at(Instant::now())
+    }
+
+    /// The moment of `instant`, which has been looked up already.
+    pub fn at(instant: Instant) -> Self {
         let millis = |time: Duration| time.as_secs().saturating_mul(1000) + u64::from(time.subsec_millis());
-        // The clock is there on every Linux; were it not, nothing would ever be forgotten, and no limit opened.
-        let steady = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
+        let (begin, began) = *BEGIN.get_or_init(|| {
+            // The clock is there on every Linux; were it not, nothing would ever be forgotten, and no limit opened.
+            let began = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
+            (Instant::now(), began)
+        });
+        // An instant is a reading of the same clock, and says nothing but how far it is from another.
+        let steady = match instant.checked_duration_since(begin) {
+            Some(since) => began.saturating_add(since),
+            None => began.saturating_sub(begin.saturating_duration_since(instant)),
+        };
         let steady = millis(steady);
         let ahead = AHEAD.get();
         if ahead.second == steady / 1000 {

@@ -112,7 +112,9 @@ pub fn flush() {
 
 /// Text without line ends, terminal escapes and reversed writing, which client data could carry.
 pub fn neutralized(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_unruly) {
+    // Nearly all text is: it need not be decoded.
+    let plain = |byte: u8| (0x20..0x7f).contains(&byte);
+    if text.bytes().all(plain) || !text.chars().any(is_unruly) {
         return text.into();
     }
     let mut out = String::with_capacity(text.len() + 16);
@@ -134,6 +136,13 @@ thread_local! {
 
 /// UTC as RFC 3339, to the millisecond.
 pub fn rfc3339(time: SystemTime) -> String {
+    let mut out = Vec::with_capacity(24);
+    write_time(&mut out, time);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The same, at the end of `out`.
+pub fn write_time(out: &mut Vec<u8>, time: SystemTime) {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     SECOND.with_borrow_mut(|(second, text)| {
         if *second != since.as_secs() {
@@ -141,12 +150,11 @@ pub fn rfc3339(time: SystemTime) -> String {
             *text = civil(*second);
         }
         let millis = since.subsec_millis();
-        let digit = |value: u32| char::from_digit(value % 10, 10).unwrap_or('0');
-        let mut out = String::with_capacity(text.len() + 5);
-        out.push_str(text);
-        out.extend(['.', digit(millis / 100), digit(millis / 10), digit(millis), 'Z']);
-        out
-    })
+        // A remainder of ten fits.
+        let digit = |value: u32| b'0' + (value % 10) as u8;
+        out.extend_from_slice(text.as_bytes());
+        out.extend_from_slice(&[b'.', digit(millis / 100), digit(millis / 10), digit(millis), b'Z']);
+    });
 }
 
 #[cfg(test)]

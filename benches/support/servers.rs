@@ -81,8 +81,8 @@ pub(crate) struct Needs {
     /// So many virtual keys in the store, of which [`KEY`] is one, with limits that are far away. The route stays open: a known
     /// key is looked up and counted there too.
     pub(crate) keys: Option<usize>,
-    /// No metrics.
-    pub(crate) unmeasured: bool,
+    /// Neither metrics nor an access log.
+    pub(crate) plain: bool,
     /// One more injected header, [`MARK`], whose value a reload changes.
     pub(crate) marked: bool,
 }
@@ -246,8 +246,10 @@ fn tollgate(needs: &Needs, programs: &Programs, scratch: &Scratch, upstream: u16
     let secure = needs.certificate.as_ref().map(|_| free_port()).transpose()?;
     let mut own = String::new();
     // The port beside would be another server's.
-    let inside = if needs.unmeasured { "false" } else { "127.0.0.1:0" };
-    own += &format!("tollgate:\n  admin_listen: {inside}\n");
+    own += match needs.plain {
+        true => "tollgate:\n  admin_listen: false\n  log_to: false\n",
+        false => "tollgate:\n  admin_listen: 127.0.0.1:0\n",
+    };
     if let Some(clients) = needs.connections {
         // One more for who asks whether it is ready.
         own += &format!("  limits: {{connections: {}}}\n", clients + 1);

@@ -2,7 +2,7 @@
 //!
 //! The law: who pushes a line never waits for who reads it. What does not fit, and what could not be written, is lost and counted.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,8 @@ pub(super) struct Sink {
     filled: Condvar,
     emptied: Condvar,
     dropped: AtomicU64,
+    /// Nobody asks for the lines.
+    unread: AtomicBool,
 }
 
 #[derive(Default)]
@@ -110,6 +112,9 @@ impl Sink {
     }
 
     pub(super) fn push(&self, line: impl FnOnce(&mut Vec<u8>)) {
+        if self.unread.load(Ordering::Relaxed) {
+            return;
+        }
         let mut waiting = self.waiting.lock();
         if waiting.bytes.len() >= CAPACITY {
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -125,6 +130,7 @@ impl Sink {
 
     /// Lines that come after this go to `out`.
     pub(super) fn turn_to(&self, out: Out) {
+        self.unread.store(matches!(out, Out::Nowhere), Ordering::Relaxed);
         let mut waiting = self.waiting.lock();
         let end = waiting.bytes.len();
         waiting.turns.push((end, out));

@@ -158,7 +158,9 @@ fn object(out: &mut Vec<u8>, path: &str, ctx: &RequestCtx) {
     let route = record.route.as_deref();
     let after = |time: Instant| time.saturating_duration_since(record.begun);
     let mut line = Object(out);
-    line.plain("\"time\":", &logger::rfc3339(record.ended_at()));
+    line.raw("\"time\":", b"\"");
+    logger::write_time(line.0, record.ended_at());
+    line.0.push(b'"');
     line.plain("\"call_id\":", record.call_id());
     if let Some(client) = record.client {
         line.address("\"client\":", client);

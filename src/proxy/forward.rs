@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -116,11 +115,11 @@ fn tell_of_limits(response: &mut ResponseHeader, held: &Held) -> Result<()> {
 /// With three decimals. Every answer has it, and the standard library's formatting of them is several times as dear.
 fn milliseconds(time: Duration) -> HeaderValue {
     let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-    let mut text = BytesMut::with_capacity(16);
+    let mut text: SmallVec<[u8; 24]> = SmallVec::new();
     text.extend_from_slice(itoa::Buffer::new().format(micros / 1000).as_bytes());
     let digit = |place: u64| b'0' + (micros / place % 10) as u8;
     text.extend_from_slice(&[b'.', digit(100), digit(10), digit(1)]);
-    HeaderValue::from_maybe_shared(text.freeze()).unwrap_or(HeaderValue::from_static("0"))
+    HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("0"))
 }
 
 /// Types of bodies that are sent piece by piece, as long as there is something to say.

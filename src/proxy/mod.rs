@@ -150,16 +150,17 @@ fn vitals(session: &Session) -> Option<Arc<Vitals>> {
 
 #[async_trait]
 impl ProxyHttp for EdgeProxy {
-    type CTX = RequestCtx;
+    /// Boxed: Pingora moves it from future to future, by value.
+    type CTX = Box<RequestCtx>;
 
-    fn new_ctx(&self) -> RequestCtx {
-        self.context()
+    fn new_ctx(&self) -> Self::CTX {
+        Box::new(self.context())
     }
 
     /// Bodies pass as they are: Pingora's compression module has no place here.
     fn init_downstream_modules(&self, _: &mut pingora::modules::http::HttpModules) {}
 
-    async fn early_request_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<()> {
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<()> {
         ctx.record.read(session, &ctx.snapshot);
         ctx.vitals = vitals(session);
         ctx.large_body = has_large_body(session.req_header());
@@ -175,8 +176,8 @@ impl ProxyHttp for EdgeProxy {
         Ok(())
     }
 
-    async fn request_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool> {
-        let now = Moment::now();
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<bool> {
+        let now = Moment::at(ctx.record.begun);
         ctx.record.arrived = now.calendar;
         let header = session.req_header();
         let head = Head {
@@ -227,10 +228,10 @@ impl ProxyHttp for EdgeProxy {
         }
     }
 
-    async fn upstream_peer(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<Box<HttpPeer>> {
         ctx.record.asked.get_or_insert_with(Instant::now);
         ctx.attempt = Attempt { body_done: session.is_body_empty(), ..Attempt::default() };
-        peer::pick(&self.shared.resolver.load_full(), ctx).await
+        peer::pick(&self.shared.resolver.load(), ctx).await
     }
 
     async fn connected_to_upstream(
@@ -240,7 +241,7 @@ impl ProxyHttp for EdgeProxy {
         _: &HttpPeer,
         _: std::os::fd::RawFd,
         _: Option<&Digest>,
-        ctx: &mut RequestCtx,
+        ctx: &mut Self::CTX,
     ) -> Result<()> {
         ctx.record.connected(reused);
         Ok(())
@@ -250,7 +251,7 @@ impl ProxyHttp for EdgeProxy {
         &self,
         _: &mut Session,
         request: &mut RequestHeader,
-        ctx: &mut RequestCtx,
+        ctx: &mut Self::CTX,
     ) -> Result<()> {
         forward::request(request, ctx)?;
         if ctx.manner.detailed {
@@ -267,7 +268,7 @@ impl ProxyHttp for EdgeProxy {
         _: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
-        ctx: &mut RequestCtx,
+        ctx: &mut Self::CTX,
     ) -> Result<()> {
         // Pingora writes an empty last piece as a last chunk of its own, and then another: the second would be read as the
         // beginning of the next request on the pooled connection.
@@ -293,7 +294,7 @@ impl ProxyHttp for EdgeProxy {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        ctx: &mut RequestCtx,
+        ctx: &mut Self::CTX,
     ) -> Result<()> {
         if self.shared.load.is_draining() {
             // The client's next request would meet a closed connection.
@@ -307,7 +308,7 @@ impl ProxyHttp for EdgeProxy {
         _: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
-        ctx: &mut RequestCtx,
+        ctx: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
         if end {
             ctx.release();
@@ -323,13 +324,13 @@ impl ProxyHttp for EdgeProxy {
         &self,
         _: &mut Session,
         trailers: &mut HeaderMap,
-        _: &mut RequestCtx,
+        _: &mut Self::CTX,
     ) -> Result<Option<Bytes>> {
         forward::trailers(trailers);
         Ok(None)
     }
 
-    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, ctx: &mut RequestCtx, error: Box<Error>) -> Box<Error> {
+    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, ctx: &mut Self::CTX, error: Box<Error>) -> Box<Error> {
         fault::while_connecting(ctx, error)
     }
 
@@ -338,26 +339,26 @@ impl ProxyHttp for EdgeProxy {
         _: &HttpPeer,
         session: &mut Session,
         error: Box<Error>,
-        ctx: &mut RequestCtx,
+        ctx: &mut Self::CTX,
         reused: bool,
     ) -> Box<Error> {
         fault::while_proxying(session, ctx, error, reused)
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> FailToProxy {
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Self::CTX) -> FailToProxy {
         respond::late(session, error, ctx).await
     }
 
     /// The access line has the error already, without the path's query and Pingora's view of the headers.
-    fn suppress_error_log(&self, _: &Session, _: &RequestCtx, _: &Error) -> bool {
+    fn suppress_error_log(&self, _: &Session, _: &Self::CTX, _: &Error) -> bool {
         true
     }
 
-    fn suppress_proxy_warn_log(&self, _: &Session, _: &RequestCtx, _: &Error, _: ProxyWarnLogContext) -> bool {
+    fn suppress_proxy_warn_log(&self, _: &Session, _: &Self::CTX, _: &Error, _: ProxyWarnLogContext) -> bool {
         true
     }
 
-    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut RequestCtx) {
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Self::CTX) {
         ctx.record.finish(session, Instant::now());
         ctx.logged = true;
         if let Some(rejection) = &ctx.rejection {
