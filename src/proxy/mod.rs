@@ -199,6 +199,9 @@ impl ProxyHttp for EdgeProxy {
         match admit::step(&ctx.snapshot, head) {
             Step::Admit(admission) => {
                 ctx.admitted(admission);
+                if respond::says_none(session) && !respond::ends(session, ctx.manner.body.window).await {
+                    return Err(fault::rejected(ctx, Rejection::BadBody));
+                }
                 if respond::waits(session) {
                     session.downstream_session.write_continue_response().await?;
                 }

@@ -96,6 +96,24 @@ pub(super) fn declared(session: &Session) -> Option<u64> {
     session.req_header().headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok())
 }
 
+/// Whether an HTTP/2 client declares a body of no bytes. Over HTTP/1 that is the end of the message; here bytes may follow, which break
+/// it (RFC 9113 section 8.1.1), and no upstream should have heard of it by then.
+pub(super) fn says_none(session: &Session) -> bool {
+    session.req_header().version == Version::HTTP_2 && declared(session) == Some(0)
+}
+
+/// Whether the body ends within `patience` without having begun.
+pub(super) async fn ends(session: &mut Session, patience: Duration) -> bool {
+    let end = Instant::now() + patience;
+    loop {
+        match timeout_at(end, session.downstream_session.read_request_body()).await {
+            Ok(Ok(None)) => return true,
+            Ok(Ok(Some(bytes))) if bytes.is_empty() => {}
+            _ => return false,
+        }
+    }
+}
+
 /// Whether the client waits for `100 Continue`; HTTP/1.0 knows none.
 pub(super) fn waits(session: &Session) -> bool {
     let header = session.req_header();
