@@ -45,7 +45,7 @@ impl Sources {
         let mut aside = BTreeMap::new();
         loop {
             let Read { made, mut report, files, texts } = self.read(&stored, kept, &book, Some(before))?;
-            let bad = of_entries(&report);
+            let bad = of_entries(&report, &stored);
             if !bad.is_empty() {
                 stored.retain(|entry| !bad.contains_key(&entry.id));
                 aside.extend(bad);
@@ -80,7 +80,7 @@ impl Sources {
     /// Who says which entries could not be served with what is in force.
     pub(super) fn judge(self, reloads: Reloads, book: Arc<Book>) -> Judge {
         Arc::new(move |stored| match self.read(&stored, Some(&reloads.texts()), &book, None) {
-            Ok(read) => of_entries(&read.report),
+            Ok(read) => of_entries(&read.report, &stored),
             Err(problems) => stored.iter().map(|entry| (entry.id.clone(), problems.join("; "))).collect(),
         })
     }
@@ -110,11 +110,13 @@ impl Sources {
     }
 }
 
-/// The first problem of each entry that has one.
-fn of_entries(report: &Report) -> BTreeMap<String, String> {
+/// The first problem of each entry of `stored` that has one. A file may be called as if it were one.
+fn of_entries(report: &Report, stored: &[Arc<Stored>]) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
     for problem in &report.problems {
-        if let Some(id) = problem.site.made_id() {
+        if let Some(id) = problem.site.made_id()
+            && stored.iter().any(|entry| entry.id == id)
+        {
             out.entry(id.to_owned()).or_insert_with(|| problem.to_string());
         }
     }

@@ -335,9 +335,9 @@ pub struct HeaderText {
 }
 
 impl Config {
-    /// Whether nothing could be asked of it: a file looks so while it is being written.
+    /// Whether the file says nothing that could be asked for, as while it is being written.
     pub fn says_nothing(&self) -> bool {
-        self.endpoints.is_empty() && self.keys.is_empty() && self.master_key.is_none()
+        self.endpoints.iter().all(|endpoint| endpoint.is_made) && self.keys.is_empty() && self.master_key.is_none()
     }
 }
 

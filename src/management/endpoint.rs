@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::fault::{BadField, Fault};
 use super::value::{Body, is_empty};
-use crate::config::env::{Expanded, names_variable};
+use crate::config::env::{Expanded, is_variable_name};
 use crate::config::{Endpoint, QueryText, TargetText, is_credential_name};
 
 /// Stands for a value that nobody is shown.
@@ -148,10 +148,10 @@ fn shown_text(name: &str, text: &str) -> String {
 
 /// The names of variables are no secrets; everything else may be.
 fn literal(text: &str) -> String {
-    let word = |word: &str| {
-        if names_variable(word) && word.starts_with("os.environ/") { word.to_owned() } else { MASK.into() }
-    };
-    if names_variable(text) { text.split(' ').map(word).collect::<Vec<_>>().join(" ") } else { MASK.into() }
+    let names = |word: &str| word.strip_prefix("os.environ/").is_some_and(is_variable_name);
+    let words: Vec<&str> = text.split(' ').map(|word| if names(word) { word } else { MASK }).collect();
+    // How many words a secret has is nobody's business either.
+    if words.contains(&MASK) && !words.iter().any(|word| *word != MASK) { MASK.into() } else { words.join(" ") }
 }
 
 #[cfg(test)]
@@ -182,6 +182,14 @@ mod tests {
         assert_eq!(after["path"], "/b");
         for field in ["target", "headers", "default_query_params"] {
             assert_eq!(after[field], entry[field], "{field}");
+        }
+        for (text, expected) in [
+            ("os.environ/USER:literal", MASK),
+            ("os.environ/KEY", "os.environ/KEY"),
+            ("os.environ/A os.environ/B-literal", "os.environ/A *****"),
+            ("literal", MASK),
+        ] {
+            assert_eq!(literal(text), expected, "{text}");
         }
         let masked = body(json!({"headers": {"X-New": MASK}}));
         assert_eq!(changed(&entry, &masked), Err(Fault::Masked));

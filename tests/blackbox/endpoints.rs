@@ -211,8 +211,31 @@ fn an_entry_that_the_file_has_come_to_serve_is_left_out_and_told() {
     let said = done(&gate, "/config/reload", Some(json!({})));
     assert!(said["warnings"].to_string().contains("it is not served"), "{said}");
     assert_eq!((served("/a").as_str(), served("/b").as_str()), ("/made", "/of-the-file"));
+    // Routes of the API do not make a file that says nothing one that says something: the master key would be gone.
+    made(&gate, &json!({"path": "/public", "target": "https://1.1.1.1/", "auth": false}));
+    fs::write(gate.folder().join("config.yaml"), "").expect("write");
+    refused(&gate, "/config/reload", json!({}), 400, "the file says nothing");
     // A change by the API puts no text in force that nobody has reloaded.
     fs::write(gate.folder().join("config.yaml"), "general_settings: [").expect("write");
     made(&gate, &json!({"path": "/c", "target": origin.url("/made"), "auth": false}));
     assert_eq!(served("/c"), "/made");
+}
+
+#[test]
+fn a_file_that_is_called_like_an_entry_is_none() {
+    let origin = Origin::plain();
+    let folder = folder();
+    let start = |config: &str| {
+        fs::write(folder.join("entry one"), config).expect("write");
+        let mut command = command();
+        command.current_dir(&folder).args(["--port", "0"]).env("CONFIG_FILE_PATH", "entry one");
+        command.env("STATE_DIRECTORY", folder.join("state"));
+        command
+    };
+    let config = routes(&[format!("{{path: /a, target: '{}'}}", origin.url("/"))], OWN);
+    let gate = Gate::launch_as(start(&config), folder.clone());
+    made(&gate, &json!({"path": "/b", "target": origin.url("/"), "auth": false}));
+    fs::write(folder.join("entry one"), config.replace("path: /a", "path: /key")).expect("write");
+    refused(&gate, "/config/reload", json!({}), 400, "belongs to Tollgate itself");
+    assert_eq!(send(gate.port, "GET /b HTTP/1.1", b"").status(), 200);
 }

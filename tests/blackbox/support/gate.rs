@@ -83,13 +83,13 @@ impl Gate {
     pub fn launch(config: &str, mut command: Command, folder: PathBuf) -> Self {
         let file = folder.join("config.yaml");
         fs::write(&file, config).expect("config");
-        let mut child = command
-            .arg("--config")
-            .arg(&file)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+        command.arg("--config").arg(&file);
+        Self::launch_as(command, folder)
+    }
+
+    /// Starts with `command`, which knows its config.
+    pub fn launch_as(mut command: Command, folder: PathBuf) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
         let log = Arc::new(Mutex::new(String::new()));
         gather(child.stdout.take().expect("stdout"), &log);
         gather(child.stderr.take().expect("stderr"), &log);
