@@ -18,6 +18,7 @@ pub mod framing;
 pub mod header;
 pub mod limit;
 pub mod route;
+pub mod translate;
 pub mod upstream;
 // Floor 3
 pub mod admit;

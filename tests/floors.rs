@@ -18,6 +18,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("header", 20),
     ("limit", 20),
     ("route", 20),
+    ("translate", 20),
     ("upstream", 20),
     ("health", 30),
     ("management", 29),
