@@ -8,6 +8,7 @@
 
 // Floor 0
 pub mod clock;
+pub mod provider;
 pub mod secret;
 // Floor 1
 pub mod config;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, u8)] = &[
     ("clock", 0),
     ("secret", 0),
+    ("provider", 0),
     ("config", 10),
     // Above its neighbours: a key is known together with what is counted for it.
     ("auth", 21),

@@ -22,6 +22,7 @@ mod fields;
 mod include;
 pub mod listen;
 pub mod log;
+pub mod model;
 pub mod noted;
 mod raw;
 mod schema;
@@ -52,6 +53,8 @@ pub struct Overrides {
     pub serving_inside: Vec<listen::Listen>,
     /// The entries that the API has made.
     pub stored: Vec<Arc<stored::Stored>>,
+    /// Adapters that the program has beside the built-in ones, by id.
+    pub adapters: Vec<String>,
 }
 
 /// A valid config.
@@ -81,6 +84,8 @@ pub struct Config {
     pub key_header: Option<(String, Site)>,
     /// The routes, in the file's order, and those that the API has made.
     pub endpoints: Arc<Vec<Endpoint>>,
+    /// Models and how they are routed to.
+    pub models: model::Models,
     /// Limits of the whole proxy.
     pub limits: Limits,
     /// How upstreams are reached.
@@ -234,6 +239,8 @@ pub struct Endpoint {
     pub path: Option<(String, Site)>,
     /// Where it leads; none when it could not be read.
     pub target: Option<(TargetText, Site)>,
+    /// Several targets in place of that one.
+    pub targets: Vec<MemberText>,
     /// Headers set on the upstream request.
     pub headers: Vec<HeaderText>,
     /// Whether a key is required; none: nobody said, and every listener is loopback.
@@ -272,6 +279,21 @@ pub struct Endpoint {
     pub tls: Option<TlsText>,
 }
 
+/// One of several targets of an entry.
+#[derive(Debug, PartialEq)]
+pub struct MemberText {
+    /// The item.
+    pub site: Site,
+    /// Where it leads; none when it could not be read.
+    pub target: Option<(TargetText, Site)>,
+    /// Headers set in place of the entry's own of the same name.
+    pub headers: Vec<HeaderText>,
+    /// Its share beside its neighbours of the same order.
+    pub weight: f64,
+    /// Lower ones are tried first.
+    pub order: u32,
+}
+
 /// `tls` of an entry: its files read, not parsed yet.
 #[derive(Debug, PartialEq)]
 pub struct TlsText {
@@ -299,8 +321,13 @@ pub struct IdentityText {
 /// A target, references replaced, not parsed yet.
 #[derive(Debug, PartialEq)]
 pub enum TargetText {
-    /// The name of an adapter.
-    Adapter(String),
+    /// An adapter, by the name in the file and by its own.
+    Adapter {
+        /// As the file has it.
+        name: String,
+        /// Which: `anthropic`, or one that the program has registered.
+        id: String,
+    },
     /// A URL.
     Url {
         /// Everything before the query.
@@ -359,7 +386,7 @@ impl Endpoint {
     pub fn injects_secret(&self) -> bool {
         let headers = self.headers.iter().any(HeaderText::is_secret);
         let target = match &self.target {
-            Some((TargetText::Adapter(_), _)) => true,
+            Some((TargetText::Adapter { .. }, _)) => true,
             Some((TargetText::Url { query, .. }, _)) => query.iter().any(QueryText::is_secret),
             None => false,
         };

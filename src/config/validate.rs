@@ -123,6 +123,7 @@ pub fn config(
         log: log::read(own.as_ref(), folder, report),
         key_header: general.as_ref().and_then(|general| general.text("litellm_key_header_name", report)),
         limits: Limits { requests: edge.requests, failures: edge.failures, ..limits(general.as_ref(), report) },
+        models: super::model::Models::default(),
         store,
         keys,
         grants_required: own.as_ref().is_some_and(|own| keys::grants_required(own, report)),

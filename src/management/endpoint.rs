@@ -105,7 +105,7 @@ pub fn id(endpoint: &Endpoint) -> String {
 
 fn target_text(target: &TargetText) -> String {
     match target {
-        TargetText::Adapter(name) => name.clone(),
+        TargetText::Adapter { name, .. } => name.clone(),
         TargetText::Url { base, secret, query } => {
             let base = if *secret { MASK } else { base };
             let query: Vec<String> = query.iter().map(|text| format!("{}={}", text.name, value(text))).collect();

@@ -41,7 +41,7 @@ pub(super) fn route(
     let names: Vec<&str> = pattern.iter().flat_map(Pattern::names).collect();
     let (text, site) = endpoint.target.as_ref()?;
     let lead = match text {
-        TargetText::Adapter(_) => {
+        TargetText::Adapter { .. } => {
             let _ = endpoint.tls.as_ref().and_then(|text| tls::profile(text, None, report));
             Lead::Adapter
         }

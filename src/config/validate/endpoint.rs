@@ -65,6 +65,7 @@ pub(super) fn read(
         requests: either(&section, own.as_ref()).find_map(|section| quota(section, "rpm_limit", report)),
         parallel: either(&section, own.as_ref()).find_map(|section| quota(section, "max_parallel_requests", report)),
         tls: tls::read(&section, own.as_ref(), environ, report),
+        targets: Vec::new(),
         site: section.site().clone(),
         path,
         target,
@@ -103,7 +104,7 @@ fn auth_of(
             "remove one of the two",
         );
     }
-    let implied = (names_key_header || matches!(target, Some((TargetText::Adapter(_), _)))).then_some(true);
+    let implied = (names_key_header || matches!(target, Some((TargetText::Adapter { .. }, _)))).then_some(true);
     written.or(implied).or(defaults.auth)
 }
 
@@ -125,7 +126,7 @@ fn parser(section: &Section<'_>, report: &mut Report) -> bool {
 fn target(text: &str, site: &Site, environ: &dyn Environ, report: &mut Report) -> Option<TargetText> {
     if let Some(name) = adapter(text) {
         report.notice(site, format!("the adapter `{name}` is not served yet: the route answers 501"), "");
-        return Some(TargetText::Adapter(name.to_owned()));
+        return Some(TargetText::Adapter { name: name.to_owned(), id: "anthropic".into() });
     }
     if text.contains('#') {
         report.problem(site, "the target has a fragment, which is never sent", "remove `#` and what follows");
