@@ -4,6 +4,7 @@
 //! serves a request must hold one. What it cannot know it asks for (`Step::Ask`), the shell answers and steps again: stores,
 //! shared counters and waiting will enter there. The same admission serves every kind of route.
 
+mod asked;
 mod own;
 mod quota;
 mod refuse;
@@ -11,6 +12,7 @@ mod refuse;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use asked::{MODEL_BODY, Pending, may_use, resume};
 use quota::Wanted;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -23,7 +25,7 @@ use crate::limit::{Held, Place};
 use crate::management::{Asked, Call};
 use crate::rejection::{Dialect, Rejection};
 use crate::route::{Found, Match, PathError, RequestPath, is_reserved};
-use crate::snapshot::{Access, Lead, Member, Route, Snapshot};
+use crate::snapshot::{Access, Asked as AskedModel, Lead, Member, Route, Service, Snapshot};
 
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
@@ -55,6 +57,8 @@ pub enum Step {
     Reject(Refusal),
     /// Something outside must be known first.
     Ask(Question),
+    /// It asks for the methods of a path.
+    Methods([&'static str; 2]),
     /// Tollgate answers it itself.
     Own(Probe),
     /// It asks for what is counted.
@@ -63,9 +67,12 @@ pub enum Step {
     Manage(Box<Managed>),
 }
 
-/// What a step may need to know. Nothing yet: every key and limit is in the snapshot.
-#[derive(Clone, Copy, Debug)]
-pub enum Question {}
+/// What a step may need to know: every key and limit is in the snapshot, but a model may stand in the body.
+#[derive(Debug)]
+pub enum Question {
+    /// Which model is asked for. [`resume`] goes on with the answer.
+    Model(Pending),
+}
 
 /// The right to make a call of the key API.
 #[derive(Debug)]
@@ -114,6 +121,8 @@ pub struct Admission {
     query: Option<Vec<u8>>,
     captures: Vec<(String, Vec<u8>)>,
     place: Option<Place>,
+    /// The model, as the client calls it, and who serves it.
+    pub model: Option<(String, AskedModel)>,
     /// What was counted against limits; slots come back when it is dropped, or released.
     pub held: Held,
 }
@@ -125,7 +134,8 @@ pub fn step(snapshot: &Snapshot, head: Head<'_>) -> Step {
         Ok(step) => step,
         Err(rejection) => {
             let Seen { route, principal } = seen;
-            Step::Reject(Refusal { rejection, dialect: dialect(head), route, principal })
+            let dialect = dialect(head, route.as_deref());
+            Step::Reject(Refusal { rejection, dialect, route, principal })
         }
     }
 }
@@ -151,47 +161,61 @@ fn admit(snapshot: &Snapshot, head: Head<'_>, seen: &mut Seen) -> Result<Step, R
     if snapshot.keyring.occurs_in(raw) {
         return Err(Rejection::KeyInPath);
     }
+    let service = match &found.value.lead {
+        Lead::Service(service) => Some(service),
+        Lead::Group(_) => None,
+    };
+    if let Some(step) = service.map(|service| asked::by_method(service, head.method)).transpose()?.flatten() {
+        return Ok(step);
+    }
     let open = found.value.access == Access::Open;
     let principal = authenticate(snapshot, &found.value.places, open, head, path, query)?;
     if head.headers.contains_key(header::UPGRADE) && is_websocket(head.headers) {
         return Err(Rejection::Upgrade);
     }
     refuse::expectation(head)?;
-    let Lead::Group(group) = &found.value.lead else { return Err(Rejection::NotServedYet("Adapter routes")) };
-    limit_body(snapshot, head.headers)?;
+    limit_body(service.map(|_| MODEL_BODY), snapshot, head.headers)?;
     let place = match &snapshot.gate {
         Some(gate) => Some(gate.enter().ok_or(Rejection::TooManyInFlight)?),
         None => None,
     };
-    let templated = group.members().any(|member| member.target.has_captures());
     let mut admission = Admission {
         route: Arc::clone(found.value),
         principal,
-        dialect: dialect(head),
+        dialect: dialect(head, Some(found.value)),
         path: whole.canonical().into_owned(),
+        model: None,
         held: Held::default(),
         rest: if found.pattern.has_subpath() { path.rest(found.pattern.len()).to_vec() } else { Vec::new() },
         query: query.map(<[u8]>::to_vec),
-        captures: if templated { captures(&found, path) } else { Vec::new() },
+        captures: if takes_captures(&found.value.lead) { captures(&found, path) } else { Vec::new() },
         place,
     };
-    if templated {
-        for member in group.members() {
-            admission.refuse_dots(member)?;
-        }
+    if service.is_some_and(Service::takes_model) {
+        let matched = path.canonical().into_owned();
+        return Ok(Step::Ask(Question::Model(Pending { admission: Box::new(admission), matched })));
     }
+    admission.refuse_dots()?;
     // Last, so that nothing is counted for what is refused for another reason.
     admission.held = match &admission.principal {
         Some(Principal::Key(key)) => {
             let matched = path.canonical();
             let model = model(&found, path, head.headers);
-            let asked = Wanted { route: found.value, path: &matched, model: model.as_deref() };
+            let asked = Wanted { route: found.value, path: &matched, model: model.as_deref(), served: true };
             quota::take_for(snapshot, key, asked, head.now.steady)
         }
         _ => quota::take(snapshot, found.value, head.now.steady),
     }
     .inspect_err(|_| seen.principal.clone_from(&admission.principal))?;
     Ok(Step::Admit(Box::new(admission)))
+}
+
+/// Whether somebody may ask what the path's names stand for.
+fn takes_captures(lead: &Lead) -> bool {
+    match lead {
+        Lead::Group(group) => group.members().any(|member| member.target.has_captures()),
+        Lead::Service(_) => true,
+    }
 }
 
 /// The path below `SERVER_ROOT_PATH`; none where there is no such prefix.
@@ -300,8 +324,8 @@ fn is_websocket(headers: &HeaderMap) -> bool {
 }
 
 /// A declared length is judged before the upstream hears of the request; a chunked body while it flows.
-fn limit_body(snapshot: &Snapshot, headers: &HeaderMap) -> Result<(), Rejection> {
-    let Some(most) = snapshot.request_bytes else { return Ok(()) };
+fn limit_body(usual: Option<u64>, snapshot: &Snapshot, headers: &HeaderMap) -> Result<(), Rejection> {
+    let Some(most) = snapshot.request_bytes.or(usual) else { return Ok(()) };
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|declared| declared > most) { Err(Rejection::BodyTooLarge(most)) } else { Ok(()) }
 }
@@ -314,7 +338,13 @@ fn captures(found: &Match<'_, Arc<Route>>, path: &RequestPath<'_>) -> Vec<(Strin
         .collect()
 }
 
-fn dialect(head: Head<'_>) -> Dialect {
+/// In which shape an error is said: the route's, where its service has one, or what the request's head suggests.
+fn dialect(head: Head<'_>, route: Option<&Route>) -> Dialect {
+    if let Some(Lead::Service(service)) = route.map(|route| &route.lead)
+        && let Some(dialect) = service.dialect()
+    {
+        return dialect;
+    }
     let (path, _) = split_target(head.target);
     let messages = path.ends_with(b"/v1/messages") || path.ends_with(b"/v1/messages/count_tokens");
     // A look at a few names is cheaper than the hash of one that most requests do not have.
@@ -341,11 +371,15 @@ impl Admission {
     }
 
     /// A capture beside literal text can form a dot segment that neither has alone.
-    fn refuse_dots(&self, member: &Member) -> Result<(), Rejection> {
+    fn refuse_dots(&self) -> Result<(), Rejection> {
+        let Lead::Group(group) = &self.route.lead else { return Ok(()) };
         let capture =
             |name: &str| self.captures.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_slice());
-        let written = member.target.path_and_query(&self.rest, None, &capture, &|_| false);
-        RequestPath::parse(split_target(&written).0).map(|_| ()).map_err(Rejection::BadPath)
+        for member in group.members().filter(|member| member.target.has_captures()) {
+            let written = member.target.path_and_query(&self.rest, None, &capture, &|_| false);
+            RequestPath::parse(split_target(&written).0).map(|_| ()).map_err(Rejection::BadPath)?;
+        }
+        Ok(())
     }
 }
 

@@ -90,6 +90,11 @@ impl HeaderError {
 }
 
 impl SetHeader {
+    /// Whether nobody may see its value.
+    pub fn is_secret(&self) -> bool {
+        self.secret
+    }
+
     /// A header of ours that holds no secret.
     pub fn plain(name: HeaderName, written: &'static str, value: HeaderValue) -> Self {
         Self { name, written: Bytes::from_static(written.as_bytes()), value, secret: false }

@@ -28,6 +28,7 @@ pub mod management;
 pub mod rejection;
 pub mod snapshot;
 // Floor 4a
+pub mod dial;
 pub mod downstream;
 pub mod history;
 pub mod logger;
@@ -42,6 +43,7 @@ pub mod trust;
 pub mod admin;
 pub mod edge;
 pub mod proxy;
+pub mod translator;
 // Floor 5
 pub mod cli;
 pub mod server;

@@ -46,6 +46,7 @@ use crate::proxy::{EdgeProxy, Format, Shared};
 use crate::reload::{self, Reloader, Reloads, Wish};
 use crate::snapshot::Snapshot;
 use crate::systemd;
+use crate::translator::Translator;
 use crate::trust::Trust;
 
 /// How many ports are tried where the system picks.
@@ -284,6 +285,7 @@ async fn run(bound: Vec<Bound>, setup: Setup, workers: usize, signals: &mut Sign
         snapshot: Arc::clone(&snapshot),
         resolver: Arc::clone(&tuned.resolver),
         admin: Arc::clone(&admin),
+        translator: Arc::new(Translator::new(&conf, Arc::clone(&tuned.resolver))),
         load: Arc::clone(&load),
         manner: Arc::clone(&tuned.manner),
         metrics: Arc::clone(&metrics),

@@ -3,27 +3,39 @@
 //! The law: a request meets exactly one snapshot; a snapshot exists only when every rule of every route holds. The rules
 //! stand beside their types; here their faults get the place in the file and become problems of the [`Report`].
 
+mod built_in;
+mod carried;
+mod deployment;
 mod entry;
+mod group;
+mod health;
 mod keys;
+mod models;
+mod scrub;
+mod service;
 mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use carried::{Carried, Handover};
+pub use group::{Group, Member, NoMember, Picked, Tried};
+pub use health::{Health, Outcome, Patience};
+pub use models::{Asked, Deployment, ModelGroup, Models};
+pub use scrub::Scrub;
+pub use service::Service;
+
 use http::Version;
 use http::header::{self, HeaderName, HeaderValue};
-
-use rustc_hash::FxHashMap;
 
 use crate::auth::{Book, KeyPlaces, KeyRecord, Keyring};
 use crate::client::Trusted;
 use crate::config::Config;
 use crate::config::error::{Place, Report, Site};
-use crate::header::{HeaderPlan, is_framing, is_hop_by_hop};
+use crate::header::{is_framing, is_hop_by_hop};
 use crate::limit::{Claim, Counter, Failures, Gate, Holder};
 use crate::route::{Methods, Pattern, Root, Table};
-use crate::upstream::address::Reach;
-use crate::upstream::{Target, TlsProfile};
+use crate::translate::Adapters;
 
 /// What a request meets.
 #[derive(Debug)]
@@ -46,8 +58,12 @@ pub struct Snapshot {
     pub failures: Failures,
     /// How much the whole proxy serves.
     pub quota: Option<Claim>,
-    /// What is counted for routes that have limits, by what they serve.
-    counters: FxHashMap<String, Arc<Counter>>,
+    /// The models.
+    pub models: Models,
+    /// What no text of an upstream may tell.
+    pub scrub: Scrub,
+    /// What the next snapshot takes over.
+    carried: Carried,
     /// Whether nothing can be asked of it.
     pub says_nothing: bool,
     /// Whether `/metrics` is served beside the routes.
@@ -118,6 +134,8 @@ pub struct Route {
     pub model_from: Option<HeaderName>,
     /// How much the route serves.
     pub quota: Option<Claim>,
+    /// Whether no entry of the file made it.
+    pub is_built_in: bool,
 }
 
 /// Who may use a route.
@@ -132,45 +150,10 @@ pub enum Access {
 /// What a route leads to.
 #[derive(Debug)]
 pub enum Lead {
-    /// A translator.
-    Adapter,
+    /// Models, by way of the translation service.
+    Service(Service),
     /// Upstreams.
     Group(Box<Group>),
-}
-
-/// The upstreams of a route; today of one member. A member is picked for each attempt.
-#[derive(Debug)]
-pub struct Group {
-    first: Member,
-}
-
-/// One upstream with its credential and its times.
-#[derive(Debug)]
-pub struct Member {
-    /// The URL.
-    pub target: Target,
-    /// What happens to headers, credential included.
-    pub headers: HeaderPlan,
-    /// The longest wait for the first byte, and the longest silence after it.
-    pub silence: Duration,
-    /// Whether POST is repeated when a pooled connection was stale.
-    pub retry_non_idempotent: bool,
-    /// How far it may lead.
-    pub reach: Reach,
-    /// How it is spoken to, where the route says so.
-    pub tls: Option<TlsProfile>,
-}
-
-impl Group {
-    /// The member for the next attempt.
-    pub fn pick(&self) -> &Member {
-        &self.first
-    }
-
-    /// All members.
-    pub fn members(&self) -> impl Iterator<Item = &Member> {
-        std::iter::once(&self.first)
-    }
 }
 
 /// A snapshot that is not in force yet, and the keys of its config.
@@ -190,26 +173,33 @@ impl Draft {
 
 /// Compiles `config`, whose keys are put into `book`. There is a snapshot exactly when nothing was added to the report.
 pub fn compile(config: &Config, book: &Arc<Book>, report: &mut Report) -> Option<Snapshot> {
-    draft(config, book, None, report).map(|draft| draft.publish().0)
+    draft(config, book, &Adapters::default(), None, report).map(|draft| draft.publish().0)
 }
 
 /// Compiles `config` to follow `before`: what is counted there goes on being counted.
-pub fn draft(config: &Config, book: &Arc<Book>, before: Option<&Snapshot>, report: &mut Report) -> Option<Draft> {
+pub fn draft(
+    config: &Config,
+    book: &Arc<Book>,
+    adapters: &Adapters,
+    before: Option<&Snapshot>,
+    report: &mut Report,
+) -> Option<Draft> {
     let problems = report.problems.len();
     let places = places(config, report);
     let root = root(config, report);
+    let mut handover = Handover::from(before.map(|before| &before.carried));
+    let models = deployment::models(&config.models, &mut handover, report);
     let mut built: Vec<(Pattern, Methods, Arc<Route>)> = Vec::new();
     let mut sites: Vec<Site> = Vec::new();
-    let mut counters = FxHashMap::default();
+    let mut around = entry::Around { config, places: &places, adapters, handover: &mut handover };
     for endpoint in &*config.endpoints {
-        let counter = before.and_then(|before| before.counters.get(&endpoint.identity()).cloned()).unwrap_or_default();
-        if let Some(entry) = entry::route(endpoint, &places, &config.network, &config.reachable, &counter, report) {
-            if entry.2.quota.is_some() {
-                counters.insert(endpoint.identity(), counter);
-            }
+        if let Some(entry) = entry::route(endpoint, &mut around, report) {
             sites.push(endpoint.path.as_ref().map_or_else(|| endpoint.site.clone(), |(_, site)| site.clone()));
             built.push(entry);
         }
+    }
+    if !models.is_empty() {
+        built_in::add(&mut built, config, &places, adapters);
     }
     let routes = match Table::build(built) {
         Ok(routes) => Some(routes),
@@ -231,10 +221,13 @@ pub fn draft(config: &Config, book: &Arc<Book>, before: Option<&Snapshot>, repor
     let keys = keys::records(book, &config.keys, report);
     let routes = routes.filter(|_| report.problems.len() == problems)?;
     let limits = &config.limits;
+    let scrub = Scrub::of(members(&routes, &models));
     let counted = before.and_then(|before| before.quota.as_ref()).map(|claim| Arc::clone(&claim.counter));
     let snapshot = Snapshot {
         routes,
-        counters,
+        models,
+        scrub,
+        carried: handover.done(),
         root,
         places,
         keyring: Keyring::new(config.master_key.clone()).with_book(Arc::clone(book)),
@@ -259,6 +252,16 @@ pub fn draft(config: &Config, book: &Arc<Book>, before: Option<&Snapshot>, repor
         idle: Duration::from_secs_f64(config.network.idle_seconds),
     };
     Some(Draft { snapshot, keys })
+}
+
+/// Every upstream that requests are sent to.
+fn members<'s>(routes: &'s Table<Arc<Route>>, models: &'s Models) -> impl Iterator<Item = &'s Member> {
+    let of_routes = routes.values().filter_map(|route| match &route.lead {
+        Lead::Group(group) => Some(&**group),
+        Lead::Service(_) => None,
+    });
+    let of_models = models.groups().filter_map(|group| group.lead.as_ref().ok());
+    of_routes.chain(of_models).flat_map(Group::members)
 }
 
 fn quota(holder: Holder, requests: Option<u32>, parallel: Option<u32>, counter: &Arc<Counter>) -> Option<Claim> {

@@ -19,6 +19,8 @@ pub(super) struct Wanted<'a> {
     pub(super) route: &'a Route,
     pub(super) path: &'a str,
     pub(super) model: Option<&'a str>,
+    /// Whether somebody serves it.
+    pub(super) served: bool,
 }
 
 /// Limits that one request rarely has more of.
@@ -28,6 +30,10 @@ type Claims = SmallVec<[Claim; 4]>;
 pub(super) fn take_for(snapshot: &Snapshot, key: &Key, asked: Wanted<'_>, now: u64) -> Result<Held, Rejection> {
     let team = team(snapshot, key)?;
     permit(snapshot, key, team.as_deref(), asked)?;
+    // Who may not ask for a model is not told whether it exists.
+    if !asked.served {
+        return Err(Rejection::NoModel(asked.model.unwrap_or_default().to_owned()));
+    }
     let mut claims = Claims::new();
     claim(key, team.as_deref(), asked.model, &mut claims);
     all(snapshot, asked.route, claims, now)
@@ -84,7 +90,8 @@ fn permit(snapshot: &Snapshot, key: &Key, team: Option<&Team>, asked: Wanted<'_>
     {
         return denied(Denied::Route);
     }
-    let must_be_granted = snapshot.grants_required || !grants.is_empty();
+    // Grants are for routes of the file, as in LiteLLM.
+    let must_be_granted = !asked.route.is_built_in && (snapshot.grants_required || !grants.is_empty());
     if must_be_granted && !granted {
         return denied(Denied::Route);
     }
@@ -98,12 +105,20 @@ fn permit(snapshot: &Snapshot, key: &Key, team: Option<&Team>, asked: Wanted<'_>
         _ if !limited_to_models => Ok(()),
         None if granted => Ok(()),
         None => denied(Denied::ModelUnknown),
-        Some(model) => {
-            let allowed = |models: &[String]| models.is_empty() || models.iter().any(|known| is_like(known, model));
-            let both = allowed(&record.models) && team.is_none_or(|team| allowed(&team.record.models));
-            if both { Ok(()) } else { denied(Denied::Model) }
-        }
+        Some(model) if lists(key, team, model) => Ok(()),
+        Some(_) => denied(Denied::Model),
     }
+}
+
+/// Whether the lists of models of a key and of its team have `model`.
+fn lists(key: &Key, team: Option<&Team>, model: &str) -> bool {
+    let allowed = |models: &[String]| models.is_empty() || models.iter().any(|known| is_like(known, model));
+    allowed(&key.record.models) && team.is_none_or(|team| allowed(&team.record.models))
+}
+
+/// Whether the holder of `key` may ask for `model`.
+pub(super) fn may_use(snapshot: &Snapshot, key: &Key, model: &str) -> bool {
+    team(snapshot, key).is_ok_and(|team| lists(key, team.as_deref(), model))
 }
 
 /// LiteLLM's words for groups of routes; every route of the file is one for calling an API.

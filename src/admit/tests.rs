@@ -50,7 +50,7 @@ fn ask(snapshot: &Snapshot, method: &str, target: &str, headers: &[(&'static str
     match step(snapshot, head) {
         Step::Admit(admission) => {
             let Lead::Group(group) = &admission.route.lead else { panic!("no group") };
-            let member = group.pick();
+            let member = group.member(0);
             Ok(format!(
                 "{}{}",
                 member.target.authority,
@@ -58,7 +58,7 @@ fn ask(snapshot: &Snapshot, method: &str, target: &str, headers: &[(&'static str
             ))
         }
         Step::Reject(refusal) => Err(refusal.rejection),
-        Step::Ask(question) => match question {},
+        Step::Ask(_) | Step::Methods(_) => panic!("no model is served here"),
         Step::Own(probe) => Ok(format!("{probe:?}")),
         Step::Metrics => Ok("metrics".into()),
         Step::Manage(managed) => Ok(managed.asked.call.name().into()),

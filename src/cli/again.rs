@@ -17,6 +17,7 @@ use crate::config::stored::{Shelf, Stored};
 use crate::config::{self, Config, Overrides};
 use crate::reload::{Candidate, Reloads};
 use crate::snapshot::{self, Draft, Snapshot};
+use crate::translate::Adapters;
 
 /// What the config consists of.
 #[derive(Clone)]
@@ -103,7 +104,7 @@ impl Sources {
                 report.problem(&config.site, what, "write it whole; beside it and renamed, nobody reads half of it");
             }
             look(&config, &mut report);
-            snapshot::draft(&config, book, before, &mut report).map(|draft| (config, draft))
+            snapshot::draft(&config, book, &Adapters::default(), before, &mut report).map(|draft| (config, draft))
         });
         let (files, texts) = environ.into_read();
         Ok(Read { made, report, files, texts })

@@ -19,7 +19,7 @@ use super::load::{Ready, print, ready};
 use super::output::{complain, say};
 use super::settings::Settings;
 use super::{BAD_CONFIG, BAD_USAGE, OK};
-use crate::admit::{self, Head, Step};
+use crate::admit::{self, Head, Question, Step};
 use crate::clock::Moment;
 use crate::config::env::Process;
 use crate::health::{Probe, Standing};
@@ -164,7 +164,22 @@ fn explained(asked: &Asked, snapshot: &Snapshot) -> (Page, bool) {
             }
             (page, false)
         }
-        Step::Ask(question) => match question {},
+        Step::Ask(Question::Model(pending)) => {
+            page.row("answer", "a model's, as the body names it");
+            route(&mut page, asked, snapshot, Some(pending.route()));
+            let caller = pending.principal().map_or_else(
+                || "anybody: the route is open".to_owned(),
+                |principal| format!("{}, by the key in the request", principal.name()),
+            );
+            page.row("caller", &caller);
+            page.row("models", &snapshot.models.names().join(", "));
+            page.row("body", &format!("at most {} bytes", pending.most_bytes(snapshot)));
+            (page, true)
+        }
+        Step::Methods(methods) => {
+            page.row("answer", &format!("204, Allow: {}", methods.join(", ")));
+            (page, true)
+        }
     }
 }
 

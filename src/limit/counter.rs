@@ -46,6 +46,8 @@ pub enum Holder {
     Model,
     /// A model, for one team.
     ModelOfTeam,
+    /// A deployment of a model.
+    Deployment,
     /// A route.
     Route,
     /// The whole proxy.
@@ -60,6 +62,7 @@ impl Holder {
             Self::Team => "team",
             Self::Model => "model_per_key",
             Self::ModelOfTeam => "model_per_team",
+            Self::Deployment => "deployment",
             Self::Route => "route",
             Self::Proxy => "proxy",
         }

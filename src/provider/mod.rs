@@ -2,7 +2,11 @@
 //!
 //! The law: data with its source; a rule about one provider stands here and nowhere else.
 
+mod rules;
+
 use std::fmt;
+
+pub use rules::{Operation, fit, path};
 
 /// One provider.
 #[derive(Clone, Copy)]

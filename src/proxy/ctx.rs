@@ -8,13 +8,14 @@ use std::time::Instant;
 use super::access_log;
 use super::record::RequestRecord;
 use super::{Manner, Served};
-use crate::admit::{Admission, Refusal};
+use crate::admit::{Admission, Pending, Refusal};
 use crate::auth::Principal;
 use crate::downstream::Vitals;
 use crate::metrics::Ended;
 use crate::rejection::{Dialect, Rejection};
 use crate::resolve::Addresses;
-use crate::snapshot::{Lead, Member, Snapshot};
+use crate::snapshot::{Lead, Member, Service, Snapshot};
+use crate::translate::{Call, Problem};
 
 /// The state of one request.
 pub struct RequestCtx {
@@ -32,6 +33,8 @@ pub struct RequestCtx {
     pub(super) attempt: Attempt,
     /// How many attempts were made before it.
     pub(super) attempts: usize,
+    /// The member of the route's group that the attempt goes to.
+    pub(super) picked: usize,
     /// Which of the upstream's addresses the attempt goes to.
     pub(super) address: usize,
     /// Whether the attempt wants a connection of its own, after a pooled one was stale.
@@ -68,6 +71,7 @@ impl RequestCtx {
             rejection: None,
             attempt: Attempt::default(),
             attempts: 0,
+            picked: 0,
             address: 0,
             fresh: false,
             vitals: None,
@@ -84,6 +88,23 @@ impl RequestCtx {
         self.record.route = Some(Arc::clone(&admission.route));
         self.record.principal.clone_from(&admission.principal);
         self.admission = Some(admission);
+    }
+
+    /// It may pass as far as its head goes.
+    pub(super) fn pending(&mut self, pending: &Pending) {
+        self.dialect = pending.dialect();
+        self.record.route = Some(Arc::clone(pending.route()));
+        self.record.principal = pending.principal().cloned();
+    }
+
+    /// The body of an answer that says `rejection`, in the language of the route.
+    pub(super) fn said(&self, rejection: &Rejection) -> Vec<u8> {
+        let id = self.record.call_id();
+        let Some(Lead::Service(Service::Adapter(adapter))) = self.record.route.as_ref().map(|route| &route.lead) else {
+            return rejection.body(self.dialect, id).into_bytes();
+        };
+        let call = Call { id, method: "", path: "", captures: &[], query: None, headers: &[] };
+        adapter.error(&call, &Problem { status: rejection.status(), message: rejection.message() })
     }
 
     pub(super) fn refused(&mut self, refusal: &Refusal) {
@@ -149,8 +170,8 @@ impl RequestCtx {
     /// The upstream of this attempt. None for a request that was never admitted to one.
     pub(super) fn member(&self) -> Option<&Member> {
         match &self.admission.as_ref()?.route.lead {
-            Lead::Group(group) => Some(group.pick()),
-            Lead::Adapter => None,
+            Lead::Group(group) => Some(group.member(self.picked)),
+            Lead::Service(_) => None,
         }
     }
 }

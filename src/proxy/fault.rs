@@ -8,7 +8,8 @@ use pingora::prelude::{Error, Session};
 use pingora::{ErrorSource, ErrorType, RetryType};
 
 use super::ctx::RequestCtx;
-use crate::rejection::{Rejection, UpstreamFault};
+use crate::dial;
+use crate::rejection::Rejection;
 
 /// An error that stands for `rejection`, which is kept in `ctx` for the answer.
 pub(super) fn rejected(ctx: &mut RequestCtx, rejection: Rejection) -> Box<Error> {
@@ -95,16 +96,6 @@ fn upstream(error: &Error, ctx: &RequestCtx) -> Rejection {
     match error.etype() {
         // Over HTTP/2 the upstream's clock runs during the upload: it waited for the client, not the client for it.
         ErrorType::ReadTimedout if !ctx.attempt.body_done && ctx.vitals.is_none() => Rejection::BodyTimeout,
-        ErrorType::ConnectTimedout
-        | ErrorType::TLSHandshakeTimedout
-        | ErrorType::ReadTimedout
-        | ErrorType::WriteTimedout => Rejection::UpstreamTimeout,
-        ErrorType::TLSHandshakeFailure | ErrorType::InvalidCert | ErrorType::HandshakeError => {
-            Rejection::UpstreamFailed(UpstreamFault::Tls)
-        }
-        ErrorType::ConnectRefused | ErrorType::ConnectNoRoute | ErrorType::ConnectError | ErrorType::SocketError => {
-            Rejection::UpstreamFailed(UpstreamFault::Connect)
-        }
-        _ => Rejection::UpstreamFailed(UpstreamFault::Protocol),
+        _ => dial::meaning(error),
     }
 }

@@ -15,6 +15,7 @@ mod forward;
 mod gauges;
 mod load;
 mod manage;
+mod models;
 mod peer;
 mod record;
 mod respond;
@@ -40,7 +41,7 @@ use load::Served;
 use respond::Answer;
 
 use crate::admin::Admin;
-use crate::admit::{self, Head, Step};
+use crate::admit::{self, Head, Question, Step};
 use crate::clock::Moment;
 use crate::downstream::{Lease, Rate, Vitals};
 use crate::health::Standing;
@@ -49,6 +50,7 @@ use crate::metrics::Metrics;
 use crate::rejection::Rejection;
 use crate::resolve::Resolver;
 use crate::snapshot::Snapshot;
+use crate::translator::Translator;
 
 /// Digits of the length of a body that any socket's buffer takes: fewer than 10,000 bytes.
 const MOST_DIGITS: usize = 4;
@@ -77,6 +79,8 @@ pub struct Shared {
     pub resolver: Arc<ArcSwap<Resolver>>,
     /// The key API.
     pub admin: Arc<Admin>,
+    /// Who asks models.
+    pub translator: Arc<Translator>,
     /// What the process carries.
     pub load: Arc<Load>,
     /// How requests are treated.
@@ -198,7 +202,12 @@ impl ProxyHttp for EdgeProxy {
         }
         match admit::step(&ctx.snapshot, head) {
             Step::Admit(admission) => {
+                let lists = models::lists(&admission);
                 ctx.admitted(admission);
+                if lists {
+                    self.list_models(session, ctx).await?;
+                    return Ok(true);
+                }
                 if respond::says_none(session) && !respond::ends(session, ctx.manner.body.window).await {
                     return Err(fault::rejected(ctx, Rejection::BadBody));
                 }
@@ -213,7 +222,14 @@ impl ProxyHttp for EdgeProxy {
                 respond::early(session, ctx, answer).await?;
                 Ok(true)
             }
-            Step::Ask(question) => match question {},
+            Step::Ask(Question::Model(pending)) => {
+                self.serve_model(session, ctx, pending).await?;
+                Ok(true)
+            }
+            Step::Methods(methods) => {
+                respond::early(session, ctx, Answer::allowing(methods)).await?;
+                Ok(true)
+            }
             Step::Manage(managed) => {
                 manage::answer(&self.shared.admin, session, ctx, managed).await?;
                 Ok(true)

@@ -13,6 +13,7 @@ use pingora::prelude::{Error, Session};
 use super::forward::CALL_ID;
 use crate::auth::Principal;
 use crate::client::client;
+use crate::dial;
 use crate::rejection::Rejection;
 use crate::snapshot::{Route, Snapshot};
 
@@ -36,6 +37,8 @@ pub(super) struct RequestRecord {
     pub(super) tls: bool,
     pub(super) route: Option<Arc<Route>>,
     pub(super) principal: Option<Principal>,
+    /// The deployment that was asked last.
+    pub(super) deployment: Option<String>,
     /// The status the client was sent; 0 before any.
     pub(super) status: u16,
     /// When an upstream was first asked for a connection.
@@ -64,6 +67,7 @@ impl RequestRecord {
             tls: false,
             route: None,
             principal: None,
+            deployment: None,
             status: 0,
             asked: None,
             connected: None,
@@ -127,7 +131,7 @@ impl RequestRecord {
     pub(super) fn failed(&mut self, error: &Error, rejection: Option<&Rejection>) {
         self.broken = self.status != 0;
         self.client_gone = rejection.is_none();
-        self.note.get_or_insert_with(|| described(error));
+        self.note.get_or_insert_with(|| dial::described(error));
     }
 
     pub(super) fn finish(&mut self, session: &Session, now: Instant) {
@@ -177,16 +181,6 @@ impl RequestRecord {
 /// Stands for a method that cannot be shown.
 pub(super) fn unknown_method() -> Method {
     Method::from_bytes(b"-").unwrap_or_default()
-}
-
-/// What went wrong, without what the other side sent: Pingora puts heads it cannot read into its messages.
-fn described(error: &Error) -> String {
-    let (source, kind) = (error.esource().as_str(), error.etype().as_str());
-    let cause = error.root_cause();
-    match cause.downcast_ref::<Error>() {
-        Some(_) => format!("{source} {kind}"),
-        None => format!("{source} {kind}: {cause}"),
-    }
 }
 
 /// An id that nobody else has.

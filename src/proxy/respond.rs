@@ -42,11 +42,10 @@ pub(super) struct Answer {
 impl Answer {
     /// The answer that says `rejection`.
     pub(super) fn refusing(rejection: &Rejection, ctx: &RequestCtx) -> Self {
-        let body = rejection.body(ctx.dialect, ctx.record.call_id());
         Self {
             status: rejection.status(),
             headers: rejection.headers(),
-            body: Bytes::from(body),
+            body: Bytes::from(ctx.said(rejection)),
             ends: rejection.ends_connection(),
         }
     }
@@ -55,6 +54,17 @@ impl Answer {
     pub(super) fn telling(probe: Probe, standing: Standing) -> Self {
         let (status, body) = probe.answer(standing);
         Self { status, headers: Vec::new(), body: Bytes::from(body.into_owned()), ends: false }
+    }
+
+    /// The answer that says which methods a path takes.
+    pub(super) fn allowing(methods: [&'static str; 2]) -> Self {
+        let headers = vec![("Allow", methods.join(", "))];
+        Self { status: 204, headers, body: Bytes::new(), ends: false }
+    }
+
+    /// An answer of JSON that anybody may keep.
+    pub(super) fn listing(value: &serde_json::Value) -> Self {
+        Self { status: 200, headers: Vec::new(), body: Bytes::from(value.to_string()), ends: false }
     }
 
     /// What Prometheus reads.

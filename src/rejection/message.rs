@@ -36,7 +36,8 @@ impl Rejection {
             }
             Self::Loop => "The request came back to the gateway that sent it: its target leads to itself.".into(),
             Self::MethodNotAllowed(methods) => {
-                format!("The route does not serve this method; it serves {}.", methods.join(", "))
+                let mend = if *methods == ["POST", "OPTIONS"] { ": send POST with a JSON body (curl: -d)" } else { "" };
+                format!("The route does not serve this method; it serves {}{mend}.", methods.join(", "))
             }
             Self::NoRoute { method, path, nearest: None } => format!("There is no route for {method} {path}."),
             Self::NoRoute { method, path, nearest: Some(nearest) } => {
@@ -46,7 +47,9 @@ impl Rejection {
                 "{method} {path} is not served yet: the path belongs to the gateway's own management, which no route of \
                  the config can take."
             ),
-            Self::NotServedYet(what) => format!("{what} are not served yet."),
+            Self::NoModel(model) => format!("There is no model `{model}` here; GET /v1/models lists those there are."),
+            Self::ModelUnserved(why) => format!("This model is not served: {why}"),
+            Self::Untranslated(problem) | Self::UpstreamSaid { problem, .. } => problem.message.clone(),
             Self::TooManyInFlight => "Too many requests are in flight; try again when some have ended.".into(),
             Self::UpstreamFailed(fault) => upstream_message(*fault).into(),
             Self::UpstreamTimeout => "The upstream did not answer in time.".into(),

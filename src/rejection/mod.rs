@@ -17,6 +17,7 @@ use crate::framing::Fault;
 use crate::limit::{Exceeded, Kind};
 use crate::management;
 use crate::route::PathError;
+use crate::translate::Problem;
 
 /// Whose fault it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +88,8 @@ pub enum Rejection {
     Management(management::Fault),
     /// The route does not serve the method; these it serves.
     MethodNotAllowed(Vec<String>),
+    /// No model of the file has this name.
+    NoModel(String),
     /// No route serves the path.
     NoRoute {
         /// The method.
@@ -109,8 +112,17 @@ pub enum Rejection {
     NoTls,
     /// The process can carry no more.
     Overloaded,
-    /// The route leads to something that is not served yet.
-    NotServedYet(&'static str),
+    /// The model's provider is not served; why.
+    ModelUnserved(String),
+    /// The body cannot be translated.
+    Untranslated(Problem),
+    /// The upstream has said no, or what nobody can read.
+    UpstreamSaid {
+        /// What, and the status of our answer.
+        problem: Problem,
+        /// When it may be asked again, as it said it.
+        retry_after: Option<String>,
+    },
     /// Too many connections are held.
     TooManyConnections {
         /// In all, or from one address.
@@ -178,7 +190,7 @@ impl Rejection {
             }
             Self::Auth { .. } => 401,
             Self::Denied(_) => 403,
-            Self::NoRoute { .. } | Self::Reserved { .. } => 404,
+            Self::NoModel(_) | Self::NoRoute { .. } | Self::Reserved { .. } => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::BodyTimeout | Self::HeadTimeout => 408,
             Self::BodyTooLarge(_) => 413,
@@ -186,7 +198,8 @@ impl Rejection {
             Self::Flood | Self::Guessing(_) | Self::Limited(_) | Self::TooManyInFlight => 429,
             Self::Management(fault) => fault.status(),
             Self::Internal => 500,
-            Self::Instead(_) | Self::NotServedYet(_) => 501,
+            Self::Instead(_) | Self::ModelUnserved(_) => 501,
+            Self::Untranslated(problem) | Self::UpstreamSaid { problem, .. } => problem.status,
             Self::UpstreamFailed(_) => 502,
             Self::Overloaded | Self::TooManyConnections { .. } => 503,
             Self::UpstreamTimeout => 504,
@@ -231,7 +244,12 @@ impl Rejection {
             Self::NotAnnounced => "not_announced",
             Self::NoTls => "no_tls",
             Self::Reserved { .. } => "reserved",
-            Self::NotServedYet(_) => "not_served_yet",
+            Self::NoModel(_) => "no_model",
+            Self::ModelUnserved(_) => "model_not_served",
+            Self::Untranslated(_) => "not_translated",
+            Self::UpstreamSaid { problem, .. } if problem.status == 429 => "upstream_limited",
+            Self::UpstreamSaid { problem, .. } if problem.status < 500 => "upstream_refused",
+            Self::UpstreamSaid { .. } => "upstream_failed",
             Self::Overloaded => "overloaded",
             Self::TooManyConnections { all: true } => "too_many_connections",
             Self::TooManyConnections { all: false } => "too_many_from_address",
@@ -255,8 +273,10 @@ impl Rejection {
             | Self::Limited(_)
             | Self::TooManyConnections { .. }
             | Self::TooManyInFlight => Blame::Policy,
-            Self::Instead(_) | Self::Internal | Self::NotServedYet(_) | Self::Overloaded => Blame::Gateway,
-            Self::UpstreamFailed(_) | Self::UpstreamTimeout => Blame::Upstream,
+            Self::Instead(_) | Self::Internal | Self::ModelUnserved(_) | Self::Overloaded => Blame::Gateway,
+            // What it says of the request is the caller's to mend.
+            Self::UpstreamSaid { problem, .. } if matches!(problem.status, 400..=428 | 430..=499) => Blame::Caller,
+            Self::UpstreamFailed(_) | Self::UpstreamTimeout | Self::UpstreamSaid { .. } => Blame::Upstream,
             _ => Blame::Caller,
         }
     }
@@ -272,6 +292,7 @@ impl Rejection {
             Self::Auth { .. } => vec![("WWW-Authenticate", "Bearer realm=\"tollgate\"".into())],
             Self::Guessing(seconds) => vec![("Retry-After", seconds.to_string())],
             Self::Limited(exceeded) => limited::headers(exceeded),
+            Self::UpstreamSaid { retry_after: Some(wait), .. } => vec![("Retry-After", wait.clone())],
             Self::MethodNotAllowed(methods) => vec![("Allow", methods.join(", "))],
             Self::Overloaded
             | Self::TooManyConnections { .. }

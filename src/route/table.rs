@@ -131,6 +131,11 @@ impl<T> Table<T> {
         branch.templates.entry(parts).or_default().entry(hash).or_default()
     }
 
+    /// What the routes lead to.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().map(|entry| &entry.value)
+    }
+
     /// Finds the route for `path` and `method`.
     pub fn find(&self, path: &RequestPath<'_>, method: &Method) -> Found<'_, T> {
         let mut others: Vec<&str> = Vec::new();

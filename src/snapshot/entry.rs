@@ -6,64 +6,39 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Access, Group, Lead, Member, Route, header_name, quota, tls};
+use super::carried::Handover;
+use super::{Access, Group, Lead, Member, Route, Service, header_name, quota, tls};
 use crate::auth::KeyPlaces;
 use crate::config::error::{Report, Site};
 use crate::config::listen::Listen;
-use crate::config::{Endpoint, Network, QueryText, TargetText};
+use crate::config::{Config, Endpoint, HeaderText, Network, QueryText, TargetText};
 use crate::header::HeaderPlan;
-use crate::limit::{Counter, Holder};
+use crate::limit::Holder;
 use crate::route::{Methods, Pattern};
+use crate::translate::Adapters;
 use crate::upstream::address::{self, Reach};
 use crate::upstream::{Host, Target};
 
+/// What an entry is compiled among.
+pub(super) struct Around<'a, 'b> {
+    pub(super) config: &'a Config,
+    pub(super) places: &'a KeyPlaces,
+    pub(super) adapters: &'a Adapters,
+    pub(super) handover: &'a mut Handover<'b>,
+}
+
 pub(super) fn route(
     endpoint: &Endpoint,
-    places: &KeyPlaces,
-    network: &Network,
-    listen: &[Listen],
-    counter: &Arc<Counter>,
+    around: &mut Around<'_, '_>,
     report: &mut Report,
 ) -> Option<(Pattern, Methods, Arc<Route>)> {
     let pattern = pattern(endpoint, report);
     let methods = methods(endpoint, report);
-    let mut places = places.clone();
-    if let Some((name, site)) = &endpoint.user_key_header
-        && let Some(name) = header_name(name, site, report)
-    {
-        places = places.with_header(name);
-    }
-    if endpoint.langfuse_credentials {
-        places = places.with_langfuse();
-    }
-    let headers = headers(endpoint, report);
+    let places = places(endpoint, around.places, report);
     let model_from = endpoint.model_from.as_ref().and_then(|(name, site)| header_name(name, site, report));
-    let names: Vec<&str> = pattern.iter().flat_map(Pattern::names).collect();
-    let (text, site) = endpoint.target.as_ref()?;
-    let lead = match text {
-        TargetText::Adapter { .. } => {
-            let _ = endpoint.tls.as_ref().and_then(|text| tls::profile(text, None, report));
-            Lead::Adapter
-        }
-        TargetText::Url { base, secret, query } => {
-            let target = parse_target(base, *secret, site, &names, report);
-            let mut target = add_query(target?, endpoint, query, site, &names, report);
-            target.secret = *secret;
-            guard_target(&target, endpoint, site, network, listen, report);
-            let tls = endpoint.tls.as_ref().and_then(|text| tls::profile(text, Some(&target), report));
-            Lead::Group(Box::new(Group {
-                first: Member {
-                    target,
-                    headers,
-                    silence: Duration::from_secs_f64(endpoint.silence_seconds),
-                    retry_non_idempotent: endpoint.retry_non_idempotent,
-                    reach: allowed(endpoint),
-                    tls,
-                },
-            }))
-        }
-    };
-    let pattern = pattern?;
+    let lead = lead(endpoint, pattern.as_ref(), around, report);
+    let counter = around.handover.counter(&endpoint.identity());
+    let (pattern, lead) = (pattern?, lead?);
     let route = Route {
         name: pattern.to_string(),
         id: endpoint.id.as_ref().map(|(id, _)| id.clone()),
@@ -74,9 +49,91 @@ pub(super) fn route(
         cost: endpoint.cost_per_request,
         path: endpoint.name().to_owned(),
         model_from,
-        quota: quota(Holder::Route, endpoint.requests, endpoint.parallel, counter),
+        quota: quota(Holder::Route, endpoint.requests, endpoint.parallel, &counter),
+        is_built_in: false,
     };
     Some((pattern, methods?, Arc::new(route)))
+}
+
+/// Where a key may stand.
+fn places(endpoint: &Endpoint, usual: &KeyPlaces, report: &mut Report) -> KeyPlaces {
+    let mut places = usual.clone();
+    if let Some((name, site)) = &endpoint.user_key_header
+        && let Some(name) = header_name(name, site, report)
+    {
+        places = places.with_header(name);
+    }
+    if endpoint.langfuse_credentials {
+        places = places.with_langfuse();
+    }
+    places
+}
+
+/// What the entry leads to. Every target is judged, also after one that is wrong.
+fn lead(
+    endpoint: &Endpoint,
+    pattern: Option<&Pattern>,
+    around: &mut Around<'_, '_>,
+    report: &mut Report,
+) -> Option<Lead> {
+    let names: Vec<&str> = pattern.into_iter().flat_map(Pattern::names).collect();
+    if let Some((TargetText::Adapter { id, .. }, site)) = &endpoint.target {
+        let _ = headers(endpoint, &[], report);
+        let _ = endpoint.tls.as_ref().and_then(|text| tls::profile(text, None, report));
+        let Some(adapter) = around.adapters.find(id) else {
+            let known = around.adapters.ids().collect::<Vec<_>>().join(", ");
+            report.problem(site, format!("there is no adapter `{id}`"), format!("there are: {known}"));
+            return None;
+        };
+        return Some(Lead::Service(Service::Adapter(Arc::clone(adapter))));
+    }
+    let mut members = Vec::new();
+    let mut all = true;
+    let first = endpoint.target.iter().map(|target| (target, &[][..], 1.0, 1));
+    let further = endpoint
+        .targets
+        .iter()
+        .filter_map(|member| Some((member.target.as_ref()?, member.headers.as_slice(), member.weight, member.order)));
+    for ((text, site), own, weight, order) in first.chain(further) {
+        let Some(member) = member(endpoint, (text, site), own, &names, around, report) else {
+            all = false;
+            continue;
+        };
+        members.push(Member { weight, order, ..member });
+    }
+    let mut members = members.into_iter();
+    let first = members.next().filter(|_| all)?;
+    Some(Lead::Group(Box::new(Group::new(first, members.collect()))))
+}
+
+fn member(
+    endpoint: &Endpoint,
+    (text, site): (&TargetText, &Site),
+    own: &[HeaderText],
+    names: &[&str],
+    around: &mut Around<'_, '_>,
+    report: &mut Report,
+) -> Option<Member> {
+    let headers = headers(endpoint, own, report);
+    let TargetText::Url { base, secret, query } = text else { return None };
+    let target = parse_target(base, *secret, site, names, report);
+    let mut target = add_query(target?, endpoint, query, site, names, report);
+    target.secret = *secret;
+    guard_target(&target, endpoint, site, &around.config.network, &around.config.reachable, report);
+    let tls = endpoint.tls.as_ref().and_then(|text| tls::profile(text, Some(&target), report));
+    Some(Member {
+        health: around.handover.health(&format!("{} {base}", endpoint.identity())),
+        target,
+        headers,
+        silence: Duration::from_secs_f64(endpoint.silence_seconds),
+        retry_non_idempotent: endpoint.retry_non_idempotent,
+        reach: allowed(endpoint),
+        tls,
+        weight: 1.0,
+        order: 1,
+        quota: None,
+        deployment: None,
+    })
 }
 
 fn pattern(endpoint: &Endpoint, report: &mut Report) -> Option<Pattern> {
@@ -104,9 +161,11 @@ fn methods(endpoint: &Endpoint, report: &mut Report) -> Option<Methods> {
     Methods::listed(written.iter().map(|(name, _)| name.as_str())).ok().filter(|_| all)
 }
 
-fn headers(endpoint: &Endpoint, report: &mut Report) -> HeaderPlan {
+/// The entry's fields; `own`, those of one of its targets, stand in place of them.
+fn headers(endpoint: &Endpoint, own: &[HeaderText], report: &mut Report) -> HeaderPlan {
     let mut plan = HeaderPlan::new(endpoint.forward_headers);
-    for header in &endpoint.headers {
+    let replaced = |name: &str| own.iter().any(|header| header.name.eq_ignore_ascii_case(name));
+    for header in endpoint.headers.iter().filter(|header| !replaced(&header.name)).chain(own) {
         let (name, value) = (&header.name, &header.value.text);
         let set = if header.is_secret() { plan.set(name, value) } else { plan.set_shown(name, value) };
         if let Err(error) = set {

@@ -7,9 +7,15 @@
 //!
 //! It does not know models, keys or upstreams: `translator`, floors above, calls it.
 
+mod adapters;
 pub mod anthropic;
+pub mod count;
+pub mod failure;
+pub mod openai;
 pub mod sse;
+pub mod transform;
 
+pub use adapters::{ANTHROPIC, Adapters, Taken};
 use serde_json::{Map, Value};
 
 /// What an adapter may know of the call besides its body.
@@ -71,6 +77,11 @@ pub trait Adapter: std::fmt::Debug + Send + Sync {
     /// The request fields, in lower case, that the adapter reads.
     fn headers(&self) -> &[&str] {
         &[]
+    }
+
+    /// Whether the caller's schema is Anthropic's own Messages, which Anthropic's deployments take as it is.
+    fn is_messages(&self) -> bool {
+        false
     }
 
     /// A caller's request becomes OpenAI's. The body is whole, and its size has been judged.

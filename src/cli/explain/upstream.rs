@@ -11,7 +11,7 @@ use crate::snapshot::{Lead, Member, Snapshot};
 
 pub(super) fn rows(page: &mut Page, asked: &Asked, snapshot: &Snapshot, admission: &Admission) {
     let Lead::Group(group) = &admission.route.lead else { return };
-    let member = group.pick();
+    let member = group.member(0);
     let path = admission.path_and_query(member, snapshot);
     page.row("upstream", &format!("{} {}", asked.method, member.target.shown(&path)));
     headers(page, asked, snapshot, member);

@@ -1,0 +1,120 @@
+//! A request whose model stands in its body.
+//!
+//! The law: it is admitted in two steps, the same as any other: what its head says has been judged, and nothing is counted
+//! until the model is known. The right to be served comes of [`resume`] alone.
+
+use std::sync::Arc;
+
+use super::quota::{self, Wanted};
+use super::{Admission, Refusal, Step};
+use crate::auth::Principal;
+use crate::rejection::{Dialect, Rejection};
+use crate::snapshot::{Lead, Route, Service, Snapshot};
+
+/// The largest body of a request for a model where the file has no limit: Anthropic's own
+/// (<https://docs.anthropic.com/en/api/overview#request-size-limits>).
+pub const MODEL_BODY: u64 = 32 << 20;
+
+/// A request that may pass as far as its head goes.
+#[derive(Debug)]
+pub struct Pending {
+    pub(super) admission: Box<Admission>,
+    /// The path, as routes and keys name it.
+    pub(super) matched: String,
+}
+
+impl Pending {
+    /// Who reads its body.
+    pub fn service(&self) -> Option<&Service> {
+        self.admission.service()
+    }
+
+    /// The route.
+    pub fn route(&self) -> &Arc<Route> {
+        &self.admission.route
+    }
+
+    /// Who asks.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.admission.principal.as_ref()
+    }
+
+    /// How errors are said.
+    pub fn dialect(&self) -> Dialect {
+        self.admission.dialect
+    }
+
+    /// The canonical path.
+    pub fn path(&self) -> &str {
+        &self.admission.path
+    }
+
+    /// The query, as it was sent.
+    pub fn query(&self) -> Option<&[u8]> {
+        self.admission.query.as_deref()
+    }
+
+    /// What the path's names stand for, as it was sent.
+    pub fn captures(&self) -> &[(String, Vec<u8>)] {
+        &self.admission.captures
+    }
+
+    /// The most bytes its body may have.
+    pub fn most_bytes(&self, snapshot: &Snapshot) -> u64 {
+        snapshot.request_bytes.unwrap_or(MODEL_BODY)
+    }
+
+    /// It will not be resumed: its body is not what it should be.
+    pub fn refuse(self, rejection: Rejection) -> Refusal {
+        let Admission { route, principal, dialect, .. } = *self.admission;
+        Refusal { rejection, dialect, route: Some(route), principal }
+    }
+}
+
+/// Decides over a request whose model turned out to be `model`, at `now`, milliseconds of a clock that never goes back.
+pub fn resume(snapshot: &Snapshot, mut pending: Pending, model: &str, now: u64) -> Step {
+    let asked = snapshot.models.find(model);
+    let wanted =
+        Wanted { route: &pending.admission.route, path: &pending.matched, model: Some(model), served: asked.is_some() };
+    let held = match &pending.admission.principal {
+        Some(Principal::Key(key)) => quota::take_for(snapshot, key, wanted, now),
+        _ if asked.is_none() => Err(Rejection::NoModel(model.to_owned())),
+        _ => quota::take(snapshot, &pending.admission.route, now),
+    };
+    match held {
+        Ok(held) => {
+            pending.admission.held = held;
+            pending.admission.model = asked.map(|asked| (model.to_owned(), asked));
+            Step::Admit(pending.admission)
+        }
+        Err(rejection) => Step::Reject(pending.refuse(rejection)),
+    }
+}
+
+/// Whether `principal` may ask for `model`, as far as its lists of models go; anybody may where no key is asked for.
+pub fn may_use(snapshot: &Snapshot, principal: Option<&Principal>, model: &str) -> bool {
+    match principal {
+        Some(Principal::Key(key)) => quota::may_use(snapshot, key, model),
+        _ => true,
+    }
+}
+
+/// What the method asks of a service; none: to be served.
+pub(super) fn by_method(service: &Service, method: &http::Method) -> Result<Option<Step>, Rejection> {
+    let served = [service.method(), "OPTIONS"];
+    match method.as_str() {
+        "OPTIONS" => Ok(Some(Step::Methods(served))),
+        method if method == service.method() => Ok(None),
+        _ => Err(Rejection::MethodNotAllowed(served.map(str::to_owned).to_vec())),
+    }
+}
+
+impl Admission {
+    /// Who serves it, where that is no upstream.
+    pub fn service(&self) -> Option<&Service> {
+        match &self.route.lead {
+            Lead::Service(service) => Some(service),
+            Lead::Group(_) => None,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! One entry of `model_list` as a member of its model's group.
+//!
+//! The law: what is wrong with an entry is told at its place; whoever stays the same keeps its counts and its rest.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use super::carried::Handover;
+use super::group::{Group, Member};
+use super::models::{Deployment, ModelGroup, Models};
+use super::quota;
+use crate::config::error::{Report, Site};
+use crate::config::model::{self, Backend};
+use crate::header::HeaderPlan;
+use crate::limit::Holder;
+use crate::provider::{Auth, Provider};
+use crate::secret::Secret;
+use crate::upstream::Target;
+use crate::upstream::address::Reach;
+
+/// How long a model may be silent where nobody says: LiteLLM's 600 seconds.
+const SILENCE: f64 = 600.0;
+
+/// The models of `config`.
+pub(super) fn models(config: &model::Models, handover: &mut Handover<'_>, report: &mut Report) -> Models {
+    let mut members: BTreeMap<String, Result<Vec<Member>, String>> = BTreeMap::new();
+    for entry in &config.deployments {
+        match &entry.lead {
+            Backend::Unserved(why) => {
+                members.entry(entry.name.clone()).or_insert_with(|| Err(why.clone()));
+            }
+            Backend::Provider { .. } => {
+                let Some(member) = member(entry, &config.router, handover, report) else { continue };
+                match members.entry(entry.name.clone()).or_insert_with(|| Ok(Vec::new())) {
+                    Ok(members) => members.push(member),
+                    // One that is served takes the place of one that is not.
+                    unserved => *unserved = Ok(vec![member]),
+                }
+            }
+        }
+    }
+    let groups = members.into_iter().filter_map(|(name, members)| {
+        let lead = match members {
+            Err(why) => Err(why),
+            Ok(members) => {
+                let mut members = members.into_iter();
+                Ok(Group::new(members.next()?, members.collect()))
+            }
+        };
+        Some((name.clone(), ModelGroup { name, lead }))
+    });
+    Models::new(groups.collect(), &config.router)
+}
+
+fn member(
+    entry: &model::Deployment,
+    router: &model::Router,
+    handover: &mut Handover<'_>,
+    report: &mut Report,
+) -> Option<Member> {
+    let Backend::Provider { provider, base, secret, site, key, version } = &entry.lead else { return None };
+    let mut target = parse(base, *secret, site, report)?;
+    target.secret = *secret;
+    if let Some(version) = version {
+        let value = Secret::new(version.as_str());
+        if let Err(error) = target.query.add("api-version", Some(value.expose()), false, false, &|_| false) {
+            report.problem(&entry.site, error.to_string(), error.mend());
+        }
+    }
+    let headers = headers(entry, provider, key.as_ref(), report);
+    let identity = identity(entry, base, key.as_ref());
+    let counter = handover.counter(&format!("model {}", entry.id));
+    let silence = entry.timeout_seconds.or(router.timeout_seconds).unwrap_or(SILENCE);
+    let stream_silence = entry.stream_timeout_seconds.or(entry.timeout_seconds).or(router.stream_timeout_seconds);
+    Some(Member {
+        target,
+        headers,
+        silence: Duration::from_secs_f64(silence),
+        retry_non_idempotent: true,
+        reach: Reach::Private,
+        tls: None,
+        weight: entry.weight,
+        order: entry.order,
+        quota: quota(Holder::Deployment, entry.requests, entry.parallel, &counter),
+        health: handover.health(&identity),
+        deployment: Some(Box::new(Deployment {
+            id: entry.id.clone(),
+            provider,
+            model: entry.model.clone(),
+            base_model: entry.base_model.clone(),
+            stream_silence: Duration::from_secs_f64(stream_silence.unwrap_or(silence)),
+            defaults: entry.defaults.clone(),
+            takes: entry.takes.clone(),
+        })),
+    })
+}
+
+fn parse(base: &str, secret: bool, site: &Site, report: &mut Report) -> Option<Target> {
+    Target::parse(base, &|_| false)
+        .map_err(|error| {
+            let error = if secret { error.redacted() } else { error };
+            report.problem(site, error.to_string(), error.mend());
+        })
+        .ok()
+}
+
+fn headers(entry: &model::Deployment, provider: &Provider, key: Option<&Secret>, report: &mut Report) -> HeaderPlan {
+    let mut plan = HeaderPlan::new(false);
+    for header in &entry.headers {
+        let (name, value) = (&header.name, &header.value.text);
+        let set = if header.is_secret() { plan.set(name, value) } else { plan.set_shown(name, value) };
+        if let Err(error) = set {
+            report.problem(&header.site, error.to_string(), error.mend());
+        }
+    }
+    let Some(key) = key else { return plan };
+    let set = match provider.auth {
+        Auth::Bearer => plan.set("Authorization", &Secret::new(format!("Bearer {}", key.expose()))),
+        Auth::Field(name) => plan.set(name, key),
+    };
+    if let Err(error) = set {
+        report.problem(&entry.site, format!("the key cannot be sent: {error}"), error.mend());
+    }
+    plan
+}
+
+/// Another key or base is another upstream, which has not failed yet.
+fn identity(entry: &model::Deployment, base: &str, key: Option<&Secret>) -> String {
+    let mut hasher = DefaultHasher::new();
+    (base, key.map(Secret::expose)).hash(&mut hasher);
+    format!("model {} {:x}", entry.id, hasher.finish())
+}

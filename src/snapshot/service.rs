@@ -1,0 +1,88 @@
+//! What Tollgate serves by asking models, and where, unless the file says otherwise.
+//!
+//! The law: a built-in path is served only where models exist and no route of the file serves it; one table has them all.
+
+use std::sync::Arc;
+
+use crate::rejection::Dialect;
+use crate::translate::Adapter;
+
+/// A service that asks models.
+#[derive(Clone, Debug)]
+pub enum Service {
+    /// A chat API in another schema.
+    Adapter(Arc<dyn Adapter>),
+    /// How many tokens a request of Anthropic's has.
+    CountTokens,
+    /// OpenAI's `POST /v1/chat/completions`.
+    Chat,
+    /// OpenAI's `POST /v1/completions`.
+    Completions,
+    /// OpenAI's `POST /v1/embeddings`.
+    Embeddings,
+    /// The models there are.
+    List,
+}
+
+/// A path that is served unless the file says otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct BuiltIn {
+    /// The path.
+    pub path: &'static str,
+    /// What it is for.
+    pub kind: Kind,
+}
+
+/// What a built-in path is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Anthropic's Messages.
+    Messages,
+    /// Their tokens.
+    CountTokens,
+    /// OpenAI's chat.
+    Chat,
+    /// OpenAI's older completions.
+    Completions,
+    /// OpenAI's embeddings.
+    Embeddings,
+    /// The models there are.
+    List,
+}
+
+/// Every built-in path.
+pub const BUILT_IN: &[BuiltIn] = &[
+    BuiltIn { path: "/v1/messages", kind: Kind::Messages },
+    BuiltIn { path: "/messages", kind: Kind::Messages },
+    BuiltIn { path: "/v1/messages/count_tokens", kind: Kind::CountTokens },
+    BuiltIn { path: "/messages/count_tokens", kind: Kind::CountTokens },
+    BuiltIn { path: "/v1/chat/completions", kind: Kind::Chat },
+    BuiltIn { path: "/chat/completions", kind: Kind::Chat },
+    BuiltIn { path: "/v1/completions", kind: Kind::Completions },
+    BuiltIn { path: "/completions", kind: Kind::Completions },
+    BuiltIn { path: "/v1/embeddings", kind: Kind::Embeddings },
+    BuiltIn { path: "/embeddings", kind: Kind::Embeddings },
+    BuiltIn { path: "/v1/models", kind: Kind::List },
+    BuiltIn { path: "/models", kind: Kind::List },
+];
+
+impl Service {
+    /// Whether a request names a model.
+    pub fn takes_model(&self) -> bool {
+        !matches!(self, Self::List)
+    }
+
+    /// The methods that are served; OPTIONS always is.
+    pub fn method(&self) -> &'static str {
+        if self.takes_model() { "POST" } else { "GET" }
+    }
+
+    /// How errors are said; none: as the request's own headers ask.
+    pub fn dialect(&self) -> Option<Dialect> {
+        match self {
+            Self::Adapter(_) | Self::CountTokens => Some(Dialect::Anthropic),
+            Self::Chat | Self::Completions | Self::Embeddings => Some(Dialect::OpenAi),
+            Self::List => None,
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Bodies that need no translation: OpenAI's own requests, and Anthropic's for Anthropic.
+//!
+//! The law: every byte but the model's name stays as the client wrote it; a field that stands twice at the top, which two
+//! readers could read differently, is refused.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::Refusal;
+
+/// A request body whose model is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The model, as the client calls it.
+    pub model: String,
+    /// Whether the answer is to be a stream.
+    pub stream: bool,
+    /// Where the model's name stands, quotes included.
+    span: Range<usize>,
+    /// Behind the first brace.
+    inside: usize,
+    fields: Vec<String>,
+}
+
+/// The fields of an object, none of them looked into.
+struct Fields<'b>(Vec<(Cow<'b, str>, &'b RawValue)>);
+
+impl<'de> serde::Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reading;
+
+        impl<'de> Visitor<'de> for Reading {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                let mut fields: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::new();
+                while let Some(name) = map.next_key::<Name<'de>>()? {
+                    if fields.iter().any(|(known, _)| *known == name.0) {
+                        return Err(serde::de::Error::custom(format_args!("the field `{}` stands twice", name.0)));
+                    }
+                    fields.push((name.0, map.next_value()?));
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Reading)
+    }
+}
+
+/// A name, borrowed where it has no escapes.
+struct Name<'b>(Cow<'b, str>);
+
+impl<'de> serde::Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reading;
+
+        impl<'de> Visitor<'de> for Reading {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Owned(name.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(Reading)
+    }
+}
+
+impl Named {
+    /// Finds the model in `body`.
+    ///
+    /// # Errors
+    /// It is no JSON object, or names no model.
+    pub fn read(body: &[u8]) -> Result<Self, Refusal> {
+        let fields: Fields<'_> = serde_json::from_slice(body)
+            .map_err(|error| Refusal::at("", format!("the body is not a JSON object that can be read: {error}")))?;
+        let find = |name: &str| fields.0.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
+        let raw = find("model").ok_or_else(|| Refusal::at("model", "Field required"))?;
+        let model = serde_json::from_str::<String>(raw.get())
+            .map_err(|_| Refusal::at("model", "must be the name of a model, as a string"))?;
+        if model.is_empty() {
+            return Err(Refusal::at("model", "must not be empty"));
+        }
+        let stream = match find("stream").map(RawValue::get) {
+            None | Some("null" | "false") => false,
+            Some("true") => true,
+            Some(_) => return Err(Refusal::at("stream", "must be true or false")),
+        };
+        // A borrowed value lies within the body it was read from.
+        let start = (raw.get().as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
+        let inside = memchr::memchr(b'{', body).map_or(0, |at| at + 1);
+        Ok(Self {
+            model,
+            stream,
+            span: start..start + raw.get().len(),
+            inside,
+            fields: fields.0.into_iter().map(|(name, _)| name.into_owned()).collect(),
+        })
+    }
+
+    /// `body`, which this was read from, for a `model` of another name, with those of `defaults` that it does not have.
+    pub fn renamed(&self, body: &[u8], model: &str, defaults: &[(String, Value)]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(body.len() + model.len() + 16);
+        out.extend_from_slice(body.get(..self.inside).unwrap_or_default());
+        for (name, value) in defaults.iter().filter(|(name, _)| !self.fields.contains(name)) {
+            out.extend_from_slice(format!("{}:{value},", Value::from(name.as_str())).as_bytes());
+        }
+        out.extend_from_slice(body.get(self.inside..self.span.start).unwrap_or_default());
+        out.extend_from_slice(Value::from(model).to_string().as_bytes());
+        out.extend_from_slice(body.get(self.span.end..).unwrap_or_default());
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_the_name_changes() {
+        for (body, model, stream, expected) in [
+            (r#"{"model":"a","x":1.0}"#, "a", false, r#"{"model":"b\"c","x":1.0}"#),
+            (
+                "{ \"messages\" : [ {\"model\":\"no\"} ],\n\"stream\":true, \"model\" :\t\"a\\u0062\" }",
+                "ab",
+                true,
+                "{ \"messages\" : [ {\"model\":\"no\"} ],\n\"stream\":true, \"model\" :\t\"b\\\"c\" }",
+            ),
+            (
+                r#"{"mo\u0064el":"a","stream":null,"n":1e400}"#,
+                "a",
+                false,
+                r#"{"mo\u0064el":"b\"c","stream":null,"n":1e400}"#,
+            ),
+        ] {
+            let named = Named::read(body.as_bytes()).expect(body);
+            assert_eq!((named.model.as_str(), named.stream), (model, stream), "{body}");
+            assert_eq!(String::from_utf8(named.renamed(body.as_bytes(), "b\"c", &[])).expect("text"), expected);
+        }
+    }
+
+    #[test]
+    fn defaults_fill_what_is_missing() {
+        let body = br#" {"temperature":0,"model":"a"}"#;
+        let named = Named::read(body).expect("named");
+        let defaults = [("temperature".to_owned(), json!(1)), ("seed".to_owned(), json!(7))];
+        let written = named.renamed(body, "m", &defaults);
+        assert_eq!(written, br#" {"seed":7,"temperature":0,"model":"m"}"#);
+    }
+
+    #[test]
+    fn what_is_refused() {
+        for (body, place) in [
+            ("", ""),
+            ("[]", ""),
+            ("\"a\"", ""),
+            ("{\"model\":\"a\"} x", ""),
+            ("{\"model\":\"a\",\"model\":\"b\"}", ""),
+            ("{\"model\":\"a\",\"m\\u006fdel\":\"b\"}", ""),
+            ("{}", "model"),
+            ("{\"model\":null}", "model"),
+            ("{\"model\":\"\"}", "model"),
+            ("{\"model\":\"\\ud800\"}", "model"),
+            ("{\"model\":\"a\",\"stream\":1}", "stream"),
+        ] {
+            assert_eq!(
+                Named::read(body.as_bytes()).map_err(|refusal| (refusal.status, refusal.place)),
+                Err((400, place.to_owned())),
+                "{body}"
+            );
+        }
+        assert!(Named::read(b"{\"model\":\"\xff\"}").is_err());
+    }
+}

@@ -1,0 +1,184 @@
+//! A request for a model, read: which model, and what it is to be asked.
+//!
+//! The law: the body is read whole, within its limit, before anybody is asked; what an adapter may know of the request's head
+//! is never a key.
+
+use bytes::{Bytes, BytesMut};
+use pingora::prelude::Error;
+use pingora::protocols::http::ServerSession;
+use serde_json::Value;
+
+use crate::admit::Pending;
+use crate::rejection::Rejection;
+use crate::snapshot::{Service, Snapshot};
+use crate::translate::anthropic::Anthropic;
+use crate::translate::openai::Named;
+use crate::translate::{Adapter, Call, Refusal, Translated};
+
+/// What is put aside for a body before it comes.
+const FIRST: usize = 16 << 10;
+/// The most that is put aside because somebody declares it.
+const MOST_AHEAD: usize = 1 << 20;
+
+/// The head of a request, as adapters see it, and its body.
+#[derive(Debug)]
+pub struct Asking {
+    id: String,
+    method: String,
+    path: String,
+    captures: Vec<(String, String)>,
+    query: Option<String>,
+    headers: Vec<(String, String)>,
+    /// As the client sent it.
+    pub(super) body: Bytes,
+    /// What it asks.
+    pub(super) question: Question,
+}
+
+/// What is asked of a model.
+#[derive(Debug)]
+pub enum Question {
+    /// A chat, translated.
+    Chat(Translated),
+    /// How many tokens this chat has.
+    Tokens(Translated),
+    /// What OpenAI's own clients ask.
+    Plain(Named),
+}
+
+/// Why a request cannot be read.
+#[derive(Debug)]
+pub enum Unread {
+    /// What is wrong with it.
+    Refused(Rejection),
+    /// The connection has failed.
+    Failed(Box<Error>),
+}
+
+impl Asking {
+    /// Reads the request that `pending` is about.
+    ///
+    /// # Errors
+    /// Its body is too large, does not come whole, or cannot be translated.
+    pub async fn read(
+        http: &mut ServerSession,
+        snapshot: &Snapshot,
+        pending: &Pending,
+        id: &str,
+    ) -> Result<Self, Unread> {
+        let body = read_body(http, pending.most_bytes(snapshot)).await?;
+        let mut asking = Self {
+            headers: seen(http, snapshot, pending),
+            id: id.to_owned(),
+            method: http.req_header().method.to_string(),
+            path: pending.path().to_owned(),
+            captures: pending.captures().iter().map(|(name, value)| (name.clone(), lossy(value))).collect(),
+            query: pending.query().map(lossy),
+            body,
+            question: Question::Chat(Translated::default()),
+        };
+        let service = pending.service().ok_or(Unread::Refused(Rejection::Internal))?;
+        asking.question =
+            asking.understood(service).map_err(|refusal| Unread::Refused(Rejection::Untranslated(refusal.told())))?;
+        Ok(asking)
+    }
+
+    fn understood(&self, service: &Service) -> Result<Question, Refusal> {
+        match service {
+            Service::Adapter(adapter) => adapter.request(&self.call(), &self.body).map(Question::Chat),
+            Service::CountTokens => Anthropic.request(&self.call(), &with_a_limit(&self.body)?).map(Question::Tokens),
+            Service::Chat | Service::Completions | Service::Embeddings | Service::List => {
+                Named::read(&self.body).map(Question::Plain)
+            }
+        }
+    }
+
+    /// What an adapter may know.
+    pub fn call(&self) -> Call<'_> {
+        Call {
+            id: &self.id,
+            method: &self.method,
+            path: &self.path,
+            captures: &self.captures,
+            query: self.query.as_deref(),
+            headers: &self.headers,
+        }
+    }
+
+    /// The model, as the client calls it.
+    pub fn model(&self) -> &str {
+        match &self.question {
+            Question::Chat(translated) | Question::Tokens(translated) => {
+                translated.chat.get("model").and_then(Value::as_str).unwrap_or_default()
+            }
+            Question::Plain(named) => &named.model,
+        }
+    }
+
+    /// Whether the answer is to be a stream.
+    pub fn streams(&self) -> bool {
+        match &self.question {
+            Question::Chat(translated) => translated.chat.get("stream").and_then(Value::as_bool).unwrap_or(false),
+            Question::Tokens(_) => false,
+            Question::Plain(named) => named.stream,
+        }
+    }
+}
+
+/// A request to count has no `max_tokens`, which one to answer must have.
+fn with_a_limit(body: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let mut value: Value = serde_json::from_slice(body)
+        .map_err(|error| Refusal::at("", format!("the body is not JSON that can be read: {error}")))?;
+    if let Some(fields) = value.as_object_mut() {
+        fields.entry("max_tokens").or_insert(Value::from(1));
+        fields.shift_remove("stream");
+    }
+    Ok(value.to_string().into_bytes())
+}
+
+/// The fields that the adapter reads; never one that holds a key.
+fn seen(http: &ServerSession, snapshot: &Snapshot, pending: &Pending) -> Vec<(String, String)> {
+    let Some(Service::Adapter(adapter)) = pending.service() else { return Vec::new() };
+    let fields = &http.req_header().headers;
+    let lines = adapter.headers().iter().flat_map(|name| fields.get_all(*name).iter().map(move |value| (*name, value)));
+    lines
+        .filter(|(_, value)| !snapshot.keyring.occurs_in(value.as_bytes()))
+        .map(|(name, value)| (name.to_owned(), lossy(value.as_bytes())))
+        .collect()
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+async fn read_body(http: &mut ServerSession, most: u64) -> Result<Bytes, Unread> {
+    let declared = http.req_header().headers.get(http::header::CONTENT_LENGTH);
+    let declared = declared.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let mut first: Option<Bytes> = None;
+    let mut body = BytesMut::new();
+    loop {
+        match http.read_request_body().await {
+            Ok(None) => break,
+            Ok(Some(bytes)) => {
+                let held = first.as_ref().map_or(body.len(), Bytes::len);
+                if (held + bytes.len()) as u64 > most {
+                    return Err(Unread::Refused(Rejection::BodyTooLarge(most)));
+                }
+                match (&first, body.is_empty()) {
+                    // Most bodies come in one piece, which need not be copied.
+                    (None, true) => first = Some(bytes),
+                    (before, _) => {
+                        if let Some(before) = before {
+                            body.reserve(declared.unwrap_or(FIRST).min(MOST_AHEAD).max(before.len() + bytes.len()));
+                            body.extend_from_slice(before);
+                            first = None;
+                        }
+                        body.extend_from_slice(&bytes);
+                    }
+                }
+            }
+            Err(error) => return Err(Unread::Failed(error)),
+        }
+    }
+    Ok(first.unwrap_or_else(|| body.freeze()))
+}

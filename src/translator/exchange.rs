@@ -1,0 +1,265 @@
+//! One deployment, asked once.
+//!
+//! The law: it is sent its own credential and nothing of the client's; of the client's fields only those that trace a call go
+//! on. A redirect is never followed. Whatever it answers is read within limits.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderName};
+use pingora::http::RequestHeader;
+use pingora::prelude::{Error, HttpPeer, Result};
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::client::HttpSession;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::asking::Question;
+use super::serve::{Count, Tally, Wish};
+use super::{Translator, Witness, relay, reply, whole};
+use crate::dial::{self, Terms};
+use crate::provider::{self, Operation, Style};
+use crate::rejection::{Rejection, UpstreamFault};
+use crate::snapshot::{Asked, Deployment, Member, Outcome, Service};
+use crate::translate::openai::Named;
+
+/// The client's fields that trace a call (W3C Trace Context; OpenAI's and Anthropic's references).
+const TRACES: &[&str] = &["traceparent", "tracestate", "idempotency-key"];
+/// The version of Anthropic's API where the client says none.
+const ANTHROPIC_VERSION: &str = "2023-06-01";
+/// The longest wait that a client may ask for.
+const LONGEST_WAIT: f64 = 6000.0;
+
+/// What is asked of whom.
+#[derive(Clone, Copy)]
+pub(super) struct Attempt<'a> {
+    pub(super) wish: Wish<'a>,
+    pub(super) asked: &'a Asked,
+    pub(super) member: &'a Member,
+    pub(super) count: Count,
+}
+
+/// An upstream's answer whose head has come.
+pub(super) struct Answer {
+    pub(super) session: HttpSession,
+    pub(super) peer: HttpPeer,
+    /// The longest silence in it.
+    pub(super) silence: Duration,
+    /// What was left out of the request.
+    pub(super) dropped: Vec<String>,
+    /// Whether it needs no translation.
+    pub(super) native: bool,
+}
+
+/// Why there is none.
+enum Failure {
+    Upstream(Rejection),
+    Gone,
+}
+
+impl Attempt<'_> {
+    fn deployment(&self) -> Option<&Deployment> {
+        self.member.deployment.as_deref()
+    }
+
+    /// The longest wait for the first byte, and silence after it.
+    fn silence(&self) -> Duration {
+        let streams = self.wish.asking.streams();
+        let usual = match self.deployment() {
+            Some(deployment) if streams => deployment.stream_silence,
+            _ => self.member.silence,
+        };
+        let named = if streams { ["x-litellm-stream-timeout", "x-litellm-timeout"] } else { ["x-litellm-timeout"; 2] };
+        let wanted =
+            named.iter().find_map(|name| self.wish.fields.get(*name)?.to_str().ok()?.trim().parse::<f64>().ok());
+        match wanted {
+            Some(seconds) if seconds > 0.0 && seconds <= LONGEST_WAIT => Duration::from_secs_f64(seconds),
+            _ => usual,
+        }
+    }
+}
+
+/// What a service asks of a provider of this style, and whether the client speaks its language already.
+fn operation(service: &Service, style: Style) -> (Operation, bool) {
+    match service {
+        Service::Adapter(adapter) if style == Style::Anthropic && adapter.is_messages() => (Operation::Messages, true),
+        Service::CountTokens => (Operation::CountTokens, true),
+        Service::Adapter(_) => (Operation::Chat, false),
+        Service::Chat | Service::List => (Operation::Chat, true),
+        Service::Completions => (Operation::Completions, true),
+        Service::Embeddings => (Operation::Embeddings, true),
+    }
+}
+
+impl Translator {
+    /// Asks one deployment. It is not told how it did.
+    pub(super) async fn attempt(
+        &self,
+        http: &mut ServerSession,
+        attempt: Attempt<'_>,
+        witness: &mut dyn Witness,
+    ) -> Tally {
+        let answer = match self.ask(http, attempt, witness).await {
+            Ok(answer) => answer,
+            Err(Failure::Gone) => return Tally::Gone,
+            Err(Failure::Upstream(rejection)) => {
+                return Tally::Failed { rejection, outcome: Outcome::Failed, wait: None };
+            }
+        };
+        let Some(head) = answer.session.response_header() else {
+            let rejection = Rejection::UpstreamFailed(UpstreamFault::Protocol);
+            return Tally::Failed { rejection, outcome: Outcome::Failed, wait: None };
+        };
+        let is_stream = attempt.wish.asking.streams() && reply::is_event_stream(&head.headers);
+        match head.status {
+            StatusCode::OK if is_stream => relay::stream(self, http, attempt, answer, witness).await,
+            StatusCode::OK => whole::answer(self, http, attempt, answer, witness).await,
+            status => whole::refusal(self, http, attempt, answer, status.as_u16(), witness).await,
+        }
+    }
+
+    async fn ask(
+        &self,
+        http: &mut ServerSession,
+        attempt: Attempt<'_>,
+        witness: &mut dyn Witness,
+    ) -> Result<Answer, Failure> {
+        let internal = || Failure::Upstream(Rejection::Internal);
+        let deployment = attempt.deployment().ok_or_else(internal)?;
+        let silence = attempt.silence();
+        let model = deployment.model(attempt.asked.star.as_deref());
+        let (operation, native) = operation(attempt.wish.service, deployment.provider.style);
+        let (body, dropped) = body(attempt, deployment, &model, native).ok_or_else(internal)?;
+        let path = provider::path(deployment.provider, operation, &model);
+        let path = attempt.member.target.path_and_query(path.as_bytes(), None, &|_| None, &|_| false);
+        let request = request(attempt, &path, body.len()).map_err(|_| internal())?;
+        witness.asked(&deployment.id, Instant::now());
+        let exchange = async {
+            let (mut session, peer, reused) = self.connect(attempt).await?;
+            session.set_read_timeout(None);
+            session.set_write_timeout(Some(silence));
+            match timeout(silence, sent(&mut session, request, body)).await {
+                Ok(Ok(())) => Ok((session, peer, reused)),
+                Ok(Err(error)) => Err((dial::meaning(&error), Some(dial::described(&error)))),
+                Err(_) => Err((Rejection::UpstreamTimeout, None)),
+            }
+        };
+        match reply::unless_gone(http, exchange).await {
+            None => Err(Failure::Gone),
+            Some(Ok((session, peer, reused))) => {
+                witness.connected(reused);
+                Ok(Answer { session, peer, silence, dropped, native })
+            }
+            Some(Err((rejection, note))) => {
+                if let Some(note) = note {
+                    witness.note(&note);
+                }
+                Err(Failure::Upstream(rejection))
+            }
+        }
+    }
+
+    /// A connection to the deployment: one that is there, or to the first of its addresses that takes one.
+    async fn connect(
+        &self,
+        attempt: Attempt<'_>,
+    ) -> Result<(HttpSession, HttpPeer, bool), (Rejection, Option<String>)> {
+        let unreachable = |why: dial::Unreachable| (Rejection::UpstreamFailed(UpstreamFault::Resolve), Some(why.0));
+        let resolver = self.resolver.load_full();
+        let addresses = dial::addresses(&resolver, attempt.member).await.map_err(unreachable)?;
+        let snapshot = attempt.wish.snapshot;
+        let terms = Terms { connect: snapshot.connect, idle: snapshot.idle, read: None, fresh: false };
+        let mut last = (Rejection::UpstreamFailed(UpstreamFault::Connect), None);
+        for number in 0..addresses.len() {
+            let Some(address) = addresses.get(number) else { break };
+            dial::permit(attempt.member, address).map_err(unreachable)?;
+            let peer = dial::peer(attempt.member, address, terms);
+            match self.connector.get_http_session(&peer).await {
+                Ok((session, reused)) => return Ok((session, peer, reused)),
+                Err(error) => last = (dial::meaning(&error), Some(dial::described(&error))),
+            }
+        }
+        Err(last)
+    }
+
+    /// Gives a connection back that has nothing left to say; any other is closed.
+    pub(super) async fn done_with(&self, mut answer: Answer, idle: Duration) {
+        if answer.session.response_done() {
+            self.connector.release_http_session(answer.session, &answer.peer, Some(idle)).await;
+        } else {
+            answer.session.shutdown().await;
+        }
+    }
+}
+
+/// Sends the request and waits for the head of the answer.
+async fn sent(session: &mut HttpSession, request: RequestHeader, body: Bytes) -> Result<(), Box<Error>> {
+    session.write_request_header(Box::new(request)).await?;
+    session.write_request_body(body, true).await?;
+    session.finish_request_body().await?;
+    loop {
+        session.read_response_header().await?;
+        if !session.response_header().is_some_and(|head| head.status.is_informational()) {
+            return Ok(());
+        }
+    }
+}
+
+/// The body, as the deployment takes it, and what was left out of it.
+fn body(attempt: Attempt<'_>, deployment: &Deployment, model: &str, native: bool) -> Option<(Bytes, Vec<String>)> {
+    let asking = attempt.wish.asking;
+    let renamed = |named: &Named| Bytes::from(named.renamed(&asking.body, model, &deployment.defaults));
+    let translated = match &asking.question {
+        Question::Plain(named) => return Some((renamed(named), Vec::new())),
+        Question::Chat(_) | Question::Tokens(_) if native => {
+            return Named::read(&asking.body).ok().map(|named| (renamed(&named), Vec::new()));
+        }
+        Question::Chat(translated) | Question::Tokens(translated) => translated,
+    };
+    let mut chat = translated.chat.clone();
+    for (name, value) in &deployment.defaults {
+        chat.entry(name.as_str()).or_insert_with(|| value.clone());
+    }
+    let fitted = provider::fit(&mut chat, deployment.provider, deployment.rules(model), &deployment.takes);
+    chat.insert("model".to_owned(), Value::from(model));
+    let dropped = translated.dropped.iter().cloned().chain(fitted.into_iter().map(str::to_owned)).collect();
+    serde_json::to_vec(&chat).ok().map(|body| (Bytes::from(body), dropped))
+}
+
+fn request(attempt: Attempt<'_>, path: &[u8], length: usize) -> Result<RequestHeader> {
+    let Attempt { wish, member, .. } = attempt;
+    let mut request = RequestHeader::build("POST", path, Some(12))?;
+    request.insert_header(header::HOST, member.target.host_value.clone())?;
+    request.insert_header("Content-Type", "application/json")?;
+    request.insert_header("Accept", if wish.asking.streams() { "text/event-stream" } else { "application/json" })?;
+    request.insert_header("Content-Length", length)?;
+    request.insert_header("Via", wish.snapshot.pseudonym.via(http::Version::HTTP_11).clone())?;
+    let style = member.deployment.as_ref().map(|deployment| deployment.provider.style);
+    for name in TRACES {
+        carry(&mut request, wish.fields, name, attempt)?;
+    }
+    if style == Some(Style::Anthropic) {
+        request.insert_header("anthropic-version", ANTHROPIC_VERSION)?;
+        for name in ["anthropic-version", "anthropic-beta"] {
+            carry(&mut request, wish.fields, name, attempt)?;
+        }
+    }
+    for header in member.headers.configured() {
+        request.insert_header(header.written.clone(), header.value.clone())?;
+    }
+    Ok(request)
+}
+
+/// Sends on the client's lines of one name, but for one that holds a key.
+fn carry(request: &mut RequestHeader, fields: &HeaderMap, name: &'static str, attempt: Attempt<'_>) -> Result<()> {
+    let is_key = |value: &[u8]| attempt.wish.snapshot.keyring.occurs_in(value);
+    let mut lines = fields.get_all(name).iter().filter(|value| !is_key(value.as_bytes()));
+    if let Some(first) = lines.next() {
+        request.insert_header(HeaderName::from_static(name), first.clone())?;
+    }
+    for line in lines {
+        request.append_header(HeaderName::from_static(name), line.clone())?;
+    }
+    Ok(())
+}

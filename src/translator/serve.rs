@@ -1,0 +1,186 @@
+//! From deployment to deployment, until one answers.
+//!
+//! The law: a request is tried again while its client has not been sent a byte, as often as the router allows, first where it
+//! has not been tried; then in the groups that stand in for the one that was asked. What failed is noted before the next is
+//! picked. The last failure is what the client hears of.
+
+use std::time::{Duration, Instant};
+
+use http::header::{HeaderMap, HeaderValue};
+use pingora::protocols::http::ServerSession;
+use tokio::time::sleep;
+
+use super::asking::Asking;
+use super::exchange::Attempt;
+use super::{Translator, Witness, reply};
+use crate::clock::Moment;
+use crate::rejection::Rejection;
+use crate::snapshot::{Asked, Group, NoMember, Outcome, Service, Snapshot, Tried};
+
+/// How long a second attempt at the same deployment waits; the third twice as long, and so on.
+const PAUSE: Duration = Duration::from_millis(250);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+
+/// What is to be served.
+#[derive(Clone, Copy)]
+pub struct Wish<'a> {
+    /// The config that the request met.
+    pub snapshot: &'a Snapshot,
+    /// The model, as the client calls it.
+    pub model: &'a str,
+    /// Who serves it.
+    pub asked: &'a Asked,
+    /// What for.
+    pub service: &'a Service,
+    /// The request.
+    pub asking: &'a Asking,
+    /// Its fields.
+    pub fields: &'a HeaderMap,
+    /// How the caller's limits stand, as fields of the answer.
+    pub standing: &'a [(&'static str, HeaderValue)],
+    /// Its id.
+    pub id: &'a str,
+    /// When it came.
+    pub begun: Instant,
+}
+
+/// How a request has ended whose client has been sent something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// In order.
+    Whole,
+    /// With an error that the client was told inside of the answer.
+    Told(Rejection),
+    /// The client has left.
+    Gone,
+}
+
+/// How one attempt has ended.
+pub(super) enum Tally {
+    /// The client has been sent an answer, or the beginning of one.
+    Answered(Ended),
+    /// It has failed before that.
+    Failed {
+        /// What the client is told if nobody does better.
+        rejection: Rejection,
+        /// What it says of the upstream.
+        outcome: Outcome,
+        /// How long the upstream wants to be left alone.
+        wait: Option<Duration>,
+    },
+    /// The client has left before that.
+    Gone,
+}
+
+/// How often it has been tried.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Count {
+    pub(super) retries: u32,
+    pub(super) fallbacks: u32,
+}
+
+impl Translator {
+    /// Serves `wish` to the client at `http`, whose body has been read.
+    ///
+    /// # Errors
+    /// Nobody has answered, and the client has not been sent anything.
+    pub async fn serve(
+        &self,
+        http: &mut ServerSession,
+        wish: Wish<'_>,
+        witness: &mut dyn Witness,
+    ) -> Result<Ended, Rejection> {
+        if let Service::CountTokens = wish.service
+            && let Some(body) = super::whole::tokens(wish).await
+        {
+            return Ok(reply::whole(http, wish, witness, body).await);
+        }
+        let mut count = Count::default();
+        let mut last = Rejection::Internal;
+        let fallbacks = wish.snapshot.models.after(wish.model, wish.asked);
+        for (number, asked) in std::iter::once(wish.asked).chain(&fallbacks).enumerate() {
+            count.fallbacks = u32::try_from(number).unwrap_or(u32::MAX);
+            let group = match &asked.group.lead {
+                Ok(group) => group,
+                Err(why) => {
+                    last = Rejection::ModelUnserved(why.clone());
+                    continue;
+                }
+            };
+            match self.try_group(http, wish, asked, group, &mut count, witness).await {
+                Tally::Answered(ended) => return Ok(ended),
+                Tally::Gone => return Ok(Ended::Gone),
+                Tally::Failed { rejection, outcome, .. } => {
+                    last = rejection;
+                    // What is the caller's to mend would be wrong elsewhere too.
+                    if !outcome.may_differ() {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(last)
+    }
+
+    async fn try_group(
+        &self,
+        http: &mut ServerSession,
+        wish: Wish<'_>,
+        asked: &Asked,
+        group: &Group,
+        count: &mut Count,
+        witness: &mut dyn Witness,
+    ) -> Tally {
+        let models = &wish.snapshot.models;
+        let mut tried = Tried::new();
+        let mut left = models.retries;
+        let mut rounds = 0u32;
+        let mut failed: Option<(Rejection, Outcome, Option<Duration>)> = None;
+        loop {
+            let now = Moment::now().steady;
+            let picked = match group.pick(&tried, now) {
+                Ok(picked) => picked,
+                Err(NoMember::Tried) => {
+                    tried.clear();
+                    let wait = failed.as_ref().and_then(|(.., wait)| *wait);
+                    let pause = (PAUSE * 2u32.saturating_pow(rounds)).min(LONGEST_PAUSE);
+                    rounds += 1;
+                    // Who is to be left alone for longer than anybody would wait here is not asked again.
+                    if wait.is_some_and(|wait| wait > LONGEST_PAUSE) {
+                        break;
+                    }
+                    if reply::unless_gone(http, sleep(pause.max(wait.unwrap_or_default()))).await.is_none() {
+                        return Tally::Gone;
+                    }
+                    continue;
+                }
+                Err(NoMember::Full(exceeded)) => {
+                    let full = (Rejection::Limited(exceeded), Outcome::Limited(exceeded.wait), None);
+                    failed.get_or_insert(full);
+                    break;
+                }
+            };
+            let member = group.member(picked.number);
+            let attempt = Attempt { wish, asked, member, count: *count };
+            match self.attempt(http, attempt, witness).await {
+                Tally::Failed { rejection, outcome, wait } => {
+                    if group.has_several() {
+                        member.health.note(outcome, models.patience, Moment::now().steady);
+                    }
+                    let again = outcome.may_differ() && left > 0;
+                    failed = Some((rejection, outcome, wait));
+                    tried.push(picked.number);
+                    if !again {
+                        break;
+                    }
+                    left -= 1;
+                    count.retries += 1;
+                }
+                answered => return answered,
+            }
+        }
+        let (rejection, outcome, wait) = failed.unwrap_or((Rejection::Internal, Outcome::Fine, None));
+        Tally::Failed { rejection, outcome, wait }
+    }
+}
