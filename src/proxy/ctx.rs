@@ -14,7 +14,7 @@ use crate::downstream::Vitals;
 use crate::metrics::Ended;
 use crate::rejection::{Dialect, Rejection};
 use crate::resolve::Addresses;
-use crate::snapshot::{Lead, Member, Service, Snapshot};
+use crate::snapshot::{Lead, Member, Service, Snapshot, Tried};
 use crate::translate::{Call, Problem};
 
 /// The state of one request.
@@ -35,6 +35,10 @@ pub struct RequestCtx {
     pub(super) attempts: usize,
     /// The member of the route's group that the attempt goes to.
     pub(super) picked: usize,
+    /// Those that have been tried.
+    pub(super) tried: Tried,
+    /// Whether the attempt was given up for another member.
+    pub(super) passed_over: bool,
     /// Which of the upstream's addresses the attempt goes to.
     pub(super) address: usize,
     /// Whether the attempt wants a connection of its own, after a pooled one was stale.
@@ -72,6 +76,8 @@ impl RequestCtx {
             attempt: Attempt::default(),
             attempts: 0,
             picked: 0,
+            tried: Tried::new(),
+            passed_over: false,
             address: 0,
             fresh: false,
             vitals: None,
@@ -164,6 +170,18 @@ impl RequestCtx {
     pub(super) fn await_upstream(&self) {
         if let (Some(vitals), Some(member)) = (&self.vitals, self.member()) {
             vitals.silence.start(member.silence);
+        }
+    }
+
+    /// Whether the upstream has been silent for too long.
+    pub(super) fn is_silent(&self) -> bool {
+        self.vitals.as_ref().is_some_and(|vitals| vitals.silence.is_over())
+    }
+
+    /// Another upstream is asked, which has not been silent yet.
+    pub(super) fn forget_silence(&self) {
+        if let Some(vitals) = &self.vitals {
+            vitals.silence.begin();
         }
     }
 

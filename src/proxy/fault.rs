@@ -8,8 +8,10 @@ use pingora::prelude::{Error, Session};
 use pingora::{ErrorSource, ErrorType, RetryType};
 
 use super::ctx::RequestCtx;
+use super::member;
 use crate::dial;
 use crate::rejection::Rejection;
+use crate::snapshot::Outcome;
 
 /// An error that stands for `rejection`, which is kept in `ctx` for the answer.
 pub(super) fn rejected(ctx: &mut RequestCtx, rejection: Rejection) -> Box<Error> {
@@ -23,7 +25,8 @@ pub(super) fn while_connecting(ctx: &mut RequestCtx, mut error: Box<Error>) -> B
     let addresses = ctx.addresses.as_ref().map_or(0, |addresses| addresses.len());
     ctx.attempts += 1;
     ctx.address += 1;
-    error.set_retry(ctx.address < addresses);
+    let again = ctx.address < addresses || member::note(ctx, Outcome::Failed);
+    error.set_retry(again);
     error
 }
 
@@ -36,10 +39,11 @@ pub(super) fn while_proxying(
     reused: bool,
 ) -> Box<Error> {
     ctx.attempts += 1;
-    let repeatable = session.response_written().is_none()
-        && !session.as_ref().retry_buffer_truncated()
-        && !ctx.fresh
-        && ctx.rejection.is_none();
+    if std::mem::take(&mut ctx.passed_over) {
+        error.set_retry(true);
+        return error;
+    }
+    let repeatable = is_unanswered(session, ctx) && !ctx.fresh;
     // Only proof of not having been processed makes Pingora decide for itself.
     let unprocessed = matches!(error.etype(), ErrorType::H2Error | ErrorType::H2Downgrade)
         && matches!(error.retry, RetryType::Decided(true));
@@ -47,10 +51,21 @@ pub(super) fn while_proxying(
     let stale = reused && error.retry() && !has_begun_to_answer(&error);
     let idempotent = session.req_header().method.is_idempotent();
     let wanted = idempotent || ctx.member().is_some_and(|member| member.retry_non_idempotent);
-    let again = repeatable && (unprocessed || (stale && wanted));
-    ctx.fresh |= again;
+    let same = repeatable && (unprocessed || (stale && wanted));
+    ctx.fresh |= same;
+    let upstreams = *error.esource() == ErrorSource::Upstream || ctx.is_silent();
+    let other = !same && upstreams && is_unanswered(session, ctx) && member::note(ctx, Outcome::Failed);
+    if other {
+        ctx.forget_silence();
+    }
+    let again = same || other;
     error.set_retry(again);
     error
+}
+
+/// Whether the client has been sent nothing, and what it sent can be sent again.
+fn is_unanswered(session: &Session, ctx: &RequestCtx) -> bool {
+    session.response_written().is_none() && !session.as_ref().retry_buffer_truncated() && ctx.rejection.is_none()
 }
 
 /// Pingora's words when a connection ended within a head that it had begun to read.

@@ -15,6 +15,7 @@ mod forward;
 mod gauges;
 mod load;
 mod manage;
+mod member;
 mod models;
 mod peer;
 mod record;
@@ -249,6 +250,7 @@ impl ProxyHttp for EdgeProxy {
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<Box<HttpPeer>> {
         ctx.record.asked.get_or_insert_with(Instant::now);
+        member::pick(ctx);
         ctx.attempt = Attempt { body_done: session.is_body_empty(), ..Attempt::default() };
         peer::pick(&self.shared.resolver.load(), ctx).await
     }
@@ -307,6 +309,15 @@ impl ProxyHttp for EdgeProxy {
             Some(most) if ctx.attempt.body_bytes > most => Err(fault::rejected(ctx, Rejection::BodyTooLarge(most))),
             _ => Ok(()),
         }
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        member::judge(session, response, ctx)
     }
 
     async fn response_filter(

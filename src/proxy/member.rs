@@ -1,0 +1,76 @@
+//! Which of a route's upstreams an attempt goes to, where it has several.
+//!
+//! The law: another is asked only while the client has been sent nothing and its body can be sent again, whatever the method:
+//! who writes several targets says that each may take another's place. As often as the router allows, and never one that has
+//! been tried; the last one's answer is the client's, whatever it is. How an upstream did is noted before the next is picked.
+
+use std::time::Duration;
+
+use http::header;
+use pingora::http::ResponseHeader;
+use pingora::prelude::{Error, Session};
+use pingora::{ErrorSource, ErrorType};
+
+use super::ctx::RequestCtx;
+use crate::clock::Moment;
+use crate::snapshot::{Group, Lead, NoMember, Outcome};
+
+/// Picks a member for the next attempt, if the one before has not left one to go on with.
+pub(super) fn pick(ctx: &mut RequestCtx) {
+    let Some(group) = several(ctx) else { return };
+    if ctx.addresses.is_some() || ctx.fresh {
+        return;
+    }
+    let number = match group.pick(&ctx.tried, Moment::now().steady) {
+        Ok(picked) => picked.number,
+        // Nobody has limits here, and who has tried all is not asked for another.
+        Err(NoMember::Tried | NoMember::Full(_)) => return,
+    };
+    ctx.picked = number;
+}
+
+/// Notes what became of the attempt. Whether another member is to be asked.
+pub(super) fn note(ctx: &mut RequestCtx, outcome: Outcome) -> bool {
+    let models = &ctx.snapshot.models;
+    let (patience, retries) = (models.patience, models.retries);
+    let (picked, count) = match several(ctx) {
+        Some(group) => {
+            group.member(ctx.picked).health.note(outcome, patience, Moment::now().steady);
+            (ctx.picked, group.count())
+        }
+        None => return false,
+    };
+    if !ctx.tried.contains(&picked) {
+        ctx.tried.push(picked);
+    }
+    let left = ctx.tried.len() < count && ctx.tried.len() <= retries as usize;
+    let again = outcome.may_differ() && left;
+    if again {
+        ctx.addresses = None;
+        ctx.address = 0;
+        ctx.fresh = false;
+    }
+    again
+}
+
+/// What a status means for the attempt. An error: another member is asked instead.
+pub(super) fn judge(session: &Session, response: &ResponseHeader, ctx: &mut RequestCtx) -> Result<(), Box<Error>> {
+    if several(ctx).is_none() || response.status.is_informational() {
+        return Ok(());
+    }
+    let wait = response.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let wait = wait.map(|seconds| u64::try_from(Duration::from_secs(seconds).as_millis()).unwrap_or(u64::MAX));
+    let outcome = Outcome::of(response.status.as_u16(), wait);
+    if !note(ctx, outcome) || session.as_ref().retry_buffer_truncated() {
+        return Ok(());
+    }
+    ctx.passed_over = true;
+    Err(Error::create(ErrorType::Custom("another target is asked"), ErrorSource::Upstream, None, None))
+}
+
+fn several(ctx: &RequestCtx) -> Option<&Group> {
+    match &ctx.admission.as_ref()?.route.lead {
+        Lead::Group(group) if group.has_several() => Some(group),
+        _ => None,
+    }
+}
