@@ -3,7 +3,8 @@
 //! The law: written while a request runs, read by the edge when it has ended and by the proxy that answers; nothing here
 //! outlives the connection.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -19,6 +20,8 @@ pub struct Vitals {
     /// How fast the client sends and takes.
     pub pace: Pace,
     fault: Mutex<Option<Fault>>,
+    /// How long the first piece of the body was waited for, in microseconds.
+    gathered: AtomicU64,
     served: AtomicBool,
     broken: AtomicBool,
     stream: AtomicBool,
@@ -28,6 +31,16 @@ pub struct Vitals {
 }
 
 impl Vitals {
+    /// The head was in, and the first piece of the body came so much later, or not at all.
+    pub fn gather(&self, waited: Duration) {
+        self.gathered.store(u64::try_from(waited.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// How long the edge kept the request under way after its head was in.
+    pub fn gathered(&self) -> Duration {
+        Duration::from_micros(self.gathered.load(Ordering::Relaxed))
+    }
+
     /// The edge hands a request over.
     pub fn hand_over(&self) {
         self.served.store(false, Ordering::Relaxed);

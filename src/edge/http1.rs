@@ -208,6 +208,8 @@ async fn gather(connection: &mut Connection, begin: usize, head: Head) -> Result
         }
     }
     connection.body = body;
+    // Most bodies need no wait, and no look at the clock.
+    connection.vitals.gather(until.map(|until| Instant::now() + GATHER - until).unwrap_or_default());
     Ok(have)
 }
 

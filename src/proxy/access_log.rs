@@ -181,6 +181,9 @@ fn object(out: &mut Vec<u8>, path: &str, ctx: &RequestCtx) {
     line.number("\"sent_bytes\":", record.sent);
     line.number("\"received_bytes\":", ctx.attempt.body_bytes);
     line.milliseconds("\"duration_ms\":", record.took());
+    if let Some(queued) = record.queued() {
+        line.milliseconds("\"queue_ms\":", queued);
+    }
     if let Some(own) = record.own() {
         line.milliseconds("\"own_ms\":", own);
     }

@@ -2,7 +2,7 @@
 //!
 //! The law: no secret. Headers and URL are printed by the functions that `explain` uses; the numbers are the record's.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pingora::http::RequestHeader;
 
@@ -32,17 +32,19 @@ fn fields(request: &RequestHeader, member: &Member) -> String {
 /// Says how a request has ended.
 pub(super) fn end(ctx: &RequestCtx) {
     let record = &ctx.record;
-    let after = |time: Option<Instant>| match time {
-        Some(time) => format!("{:.2}", time.saturating_duration_since(record.begun).as_secs_f64() * 1000.0),
+    let took = |time: Option<Duration>| match time {
+        Some(time) => format!("{:.2}", time.as_secs_f64() * 1000.0),
         None => "-".to_owned(),
     };
+    let after = |time: Option<Instant>| took(time.map(|time| time.saturating_duration_since(record.begun)));
     log::debug!(
-        "call={} status={} reason={} failed_attempts={} own_ms={} connected_ms={} pooled={} first_byte_ms={} total_ms={}",
+        "call={} status={} reason={} failed_attempts={} queue_ms={} own_ms={} connected_ms={} pooled={} first_byte_ms={} total_ms={}",
         record.call_id(),
         record.status,
         ctx.rejection.as_ref().map_or("-", |rejection| rejection.reason()),
         ctx.attempts,
-        after(record.asked),
+        took(record.queued()),
+        took(record.own()),
         after(record.connected.map(|(time, _)| time)),
         record.connected.is_some_and(|(_, pooled)| pooled),
         after(record.first_byte),

@@ -184,6 +184,9 @@ impl ProxyHttp for EdgeProxy {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<bool> {
         let now = Moment::at(ctx.record.begun);
         ctx.record.arrived = now.calendar;
+        if let Some(vitals) = &ctx.vitals {
+            ctx.record.gathered(vitals.gathered());
+        }
         let header = session.req_header();
         let head = Head {
             method: &header.method,
@@ -209,9 +212,15 @@ impl ProxyHttp for EdgeProxy {
                     self.list_models(session, ctx).await?;
                     return Ok(true);
                 }
-                if respond::says_none(session) && !respond::ends(session, ctx.manner.body.window).await {
-                    return Err(fault::rejected(ctx, Rejection::BadBody));
+                if respond::says_none(session) {
+                    let since = Instant::now();
+                    let ended = respond::ends(session, ctx.manner.body.window).await;
+                    ctx.record.awaited(since);
+                    if !ended {
+                        return Err(fault::rejected(ctx, Rejection::BadBody));
+                    }
                 }
+                ctx.record.admitted();
                 if respond::waits(session) {
                     session.downstream_session.write_continue_response().await?;
                 }

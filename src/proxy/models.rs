@@ -31,7 +31,9 @@ impl EdgeProxy {
         }
         let snapshot = Arc::clone(&ctx.snapshot);
         let id = ctx.record.call_id().to_owned();
+        let since = Instant::now();
         let read = Asking::read(&mut session.downstream_session, &snapshot, &pending, &id).await;
+        ctx.record.awaited(since);
         let asking = match read {
             Ok(asking) => asking,
             Err(Unread::Failed(error)) => return Err(error.into_down()),
@@ -44,6 +46,7 @@ impl EdgeProxy {
         match admit::resume(&snapshot, pending, asking.model(), Moment::now().steady) {
             Step::Admit(admission) => {
                 ctx.admitted(admission);
+                ctx.record.admitted();
                 self.ask_model(session, ctx, &asking).await
             }
             Step::Reject(refusal) => {

@@ -25,7 +25,10 @@ const MOST_CALL_ID: usize = 128;
 /// The facts of one request.
 pub(super) struct RequestRecord {
     call_id: String,
+    /// When its head was in.
     pub(super) begun: Instant,
+    /// How much of the time until an upstream was asked went by waiting for the client.
+    awaited: Duration,
     /// When that was, by the calendar, in milliseconds since 1970; 0: nobody has looked.
     pub(super) arrived: u64,
     /// Where the connection comes from: a client, or a proxy before us.
@@ -41,6 +44,8 @@ pub(super) struct RequestRecord {
     pub(super) deployment: Option<String>,
     /// The status the client was sent; 0 before any.
     pub(super) status: u16,
+    /// When it was admitted, and what has to be there by then was.
+    admitted: Option<Instant>,
     /// When an upstream was first asked for a connection.
     pub(super) asked: Option<Instant>,
     /// When the upstream's connection stood, and whether it was a pooled one.
@@ -59,6 +64,7 @@ impl RequestRecord {
         Self {
             call_id: String::new(),
             begun: Instant::now(),
+            awaited: Duration::ZERO,
             arrived: 0,
             peer: None,
             client: None,
@@ -69,6 +75,7 @@ impl RequestRecord {
             principal: None,
             deployment: None,
             status: 0,
+            admitted: None,
             asked: None,
             connected: None,
             first_byte: None,
@@ -106,6 +113,26 @@ impl RequestRecord {
     /// The id that client, log and answer share.
     pub(super) fn call_id(&self) -> &str {
         &self.call_id
+    }
+
+    /// The edge had its head already, and has waited for the body since. Limits count from now all the same: nobody has been admitted
+    /// at an earlier time.
+    pub(super) fn gathered(&mut self, waited: Duration) {
+        if let Some(begun) = self.begun.checked_sub(waited).filter(|_| !waited.is_zero()) {
+            self.begun = begun;
+            self.arrived = self.arrived.saturating_sub(u64::try_from(waited.as_millis()).unwrap_or_default());
+            self.awaited += waited;
+        }
+    }
+
+    /// The client has been waited for since then.
+    pub(super) fn awaited(&mut self, since: Instant) {
+        self.awaited += since.elapsed();
+    }
+
+    /// It may go on to an upstream.
+    pub(super) fn admitted(&mut self) {
+        self.admitted = Some(Instant::now());
     }
 
     pub(super) fn connected(&mut self, reused: bool) {
@@ -168,9 +195,14 @@ impl RequestRecord {
         }
     }
 
-    /// How long it took until an upstream was asked for; none: none was.
+    /// How long it took until an upstream was asked for, without what the client took; none: none was.
     pub(super) fn own(&self) -> Option<Duration> {
-        self.asked.map(|asked| asked.saturating_duration_since(self.begun))
+        self.asked.map(|asked| asked.saturating_duration_since(self.begun).saturating_sub(self.awaited))
+    }
+
+    /// How long it waited at the gate, whatever for; none: it was not admitted.
+    pub(super) fn queued(&self) -> Option<Duration> {
+        self.admitted.map(|admitted| admitted.saturating_duration_since(self.begun))
     }
 
     pub(super) fn took(&self) -> Duration {

@@ -271,3 +271,28 @@ async fn silence_is_counted_from_the_end_of_the_upload() {
     .await
     .expect("requests");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waiting_for_the_end_of_a_body_of_no_bytes_stands_in_the_line() {
+    let origin = Origin::plain();
+    let entry = format!("{{path: /a, target: '{}'}}", origin.url("/a"));
+    let gate = Gate::start(&routes(&[entry], "tollgate: {log_format: json}"));
+    let stream = TcpStream::connect(("127.0.0.1", gate.port)).await.expect("connect");
+    let (client, connection) = h2::client::handshake(stream).await.expect("h2c by prior knowledge");
+    tokio::spawn(connection);
+    let mut client = client.ready().await.expect("ready");
+    let request = Request::post("http://gate.test/a").header("content-length", "0").body(()).expect("request");
+    let (response, mut body) = client.send_request(request, false).expect("send");
+    // The wait that is measured.
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert!(origin.seen().is_empty(), "nobody is asked before it has ended");
+    body.send_data(Bytes::new(), true).expect("body");
+    assert_eq!(response.await.expect("response").status(), 200);
+    let line = || gate.log().lines().find(|line| line.contains("\"path\":\"/a\"")).map(str::to_owned);
+    crate::support::wait_until("the line is there", || line().is_some());
+    let line: serde_json::Value = serde_json::from_str(&line().expect("a line")).expect("JSON");
+    let time = |name: &str| line[name].as_f64().expect("a time");
+    // Less than the pause, by what the head took to arrive.
+    assert!(time("queue_ms") >= 100.0 && time("queue_ms") <= time("duration_ms"), "{line}");
+    assert!(time("own_ms") <= time("duration_ms") - 100.0, "it was the client who took that time: {line}");
+}

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::keys::call;
 use crate::metrics::{inside, scrape, value};
 use crate::support::gate::{KEY, folder, routes};
-use crate::support::{Gate, Origin, PATIENCE, send, wait_until};
+use crate::support::{Client, Gate, Origin, PATIENCE, send, wait_until};
 
 /// A config with an open route `/a`, a closed one `/b`, and `own` under `tollgate`.
 fn config(origin: &Origin, own: &str) -> String {
@@ -162,4 +162,43 @@ fn an_answer_says_what_tollgate_took_of_its_time() {
     wait_until("the line is there", || gate.log().contains("\"own_ms\":"));
     // Where no upstream was asked, all of it was ours, and nothing is said of it.
     assert_eq!(send(gate.port, "GET /b HTTP/1.1", b"").one("x-litellm-overhead-duration-ms"), None);
+}
+
+/// The access line of the request for `path`.
+fn line(gate: &Gate, path: &str) -> Value {
+    let find = || gate.log().lines().find(|line| line.contains(&format!("\"path\":\"{path}\""))).map(str::to_owned);
+    wait_until("the line is there", || find().is_some());
+    serde_json::from_str(&find().expect("a line")).expect("JSON")
+}
+
+#[test]
+fn a_line_says_how_long_a_request_waited_to_be_admitted() {
+    let origin = Origin::streaming(|exchange| {
+        exchange.request.clone().read_body(&mut exchange.reader, false, |_| {})?;
+        exchange.ok("fine")
+    });
+    let gate = Gate::start(&config(&origin, "log_format: json"));
+    ask(&gate, "/a/at/once", 200);
+    ask(&gate, "/b", 401);
+    // Its body is waited for, for a moment, before anybody is asked to take it.
+    let mut client = Client::connect(gate.port);
+    client.write("POST /a/late HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n").expect("write");
+    wait_until("the origin is asked", || origin.seen().len() == 2);
+    client.write("{}").expect("write");
+    assert_eq!(client.answer("POST").expect("answer").status(), 200);
+    // The next one on the connection has not waited.
+    assert_eq!(client.ask("GET /a/next HTTP/1.1\r\nHost: x\r\n\r\n").expect("answer").status(), 200);
+    let time = |path: &str, name: &str| line(&gate, path)[name].as_f64();
+    for path in ["/a/at/once", "/a/late", "/a/next"] {
+        assert!(time(path, "queue_ms") <= time(path, "duration_ms"), "{path}: {}", line(&gate, path));
+    }
+    for path in ["/a/at/once", "/a/next"] {
+        let (queue, own) = (time(path, "queue_ms").expect("a time"), time(path, "own_ms").expect("a time"));
+        assert!((0.0..=own).contains(&queue), "{path}: {}", line(&gate, path));
+    }
+    let late = line(&gate, "/a/late");
+    assert!(time("/a/late", "queue_ms") >= Some(100.0), "{late}");
+    let own = time("/a/late", "own_ms").expect("a time");
+    assert!(Some(own + 100.0) <= time("/a/late", "first_byte_ms"), "it was the client who took that time: {late}");
+    assert_eq!(time("/b", "queue_ms"), None, "it was never admitted");
 }
