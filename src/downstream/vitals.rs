@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::fate::Fate;
 use super::pace::Pace;
 use super::silence::Silence;
 use crate::framing::Fault;
@@ -19,13 +20,13 @@ pub struct Vitals {
     pub silence: Silence,
     /// How fast the client sends and takes.
     pub pace: Pace,
+    /// How the answer under way may end.
+    pub fate: Fate,
     fault: Mutex<Option<Fault>>,
     /// How long the first piece of the body was waited for, in microseconds.
     gathered: AtomicU64,
     served: AtomicBool,
     broken: AtomicBool,
-    stream: AtomicBool,
-    cut: AtomicBool,
     flooded: AtomicBool,
     refused: AtomicU32,
 }
@@ -50,7 +51,7 @@ impl Vitals {
     /// The proxy has taken it.
     pub fn begin(&self) {
         self.served.store(true, Ordering::Relaxed);
-        self.stream.store(false, Ordering::Relaxed);
+        self.fate.begin();
         self.silence.begin();
     }
 
@@ -65,26 +66,6 @@ impl Vitals {
         if taken {
             self.silence.touch();
         }
-    }
-
-    /// The answer is a stream.
-    pub fn streams(&self) {
-        self.stream.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it is.
-    pub fn is_stream(&self) -> bool {
-        self.stream.load(Ordering::Relaxed)
-    }
-
-    /// The process ends, and does not wait for the end of the answer.
-    pub fn cut(&self) {
-        self.cut.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it did not.
-    pub fn was_cut(&self) -> bool {
-        self.cut.load(Ordering::Relaxed)
     }
 
     /// The answer is broken, and an orderly end of the connection could be taken for its end.

@@ -4,9 +4,11 @@
 //! (the PROXY protocol, TLS), then it is HTTP/1 or, by ALPN or prior knowledge (RFC 9113 section 3), HTTP/2. Whatever is refused
 //! here, where no phase of the proxy sees it, has its access line and is counted all the same.
 //!
-//! `http1` is the loop over requests, `tls` the handshake, `watch` the clocks. Keys and routes are not known here.
+//! `http1` is the loop over requests, `http2` runs those that share a connection, `tls` is the handshake, `watch` the clocks. Keys and
+//! routes are not known here.
 
 mod http1;
+mod http2;
 mod tls;
 mod watch;
 
@@ -24,6 +26,7 @@ use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use tokio::time::timeout;
 
+use http2::Streams;
 pub use tls::{Certificate, TlsFault, check as check_certificates};
 pub use watch::Times;
 use watch::{End, Phase, Watch};
@@ -133,12 +136,23 @@ impl Edge {
     async fn http2(&self, connection: Box<Connection>, mut watch: Watch, shutdown: &ShutdownWatch) {
         let slot = Arc::new(Slot::default());
         let address = address(&connection);
-        watch.enter(Phase::Serving);
-        tokio::select! {
-            biased;
-            _ = self.proxy.process_new(Box::new(Frames::new(connection, &slot)), shutdown) => {}
-            end = poll_fn(|cx| watch.poll(cx)) => log::debug!("an HTTP/2 connection is given up: {end:?}"),
+        let streams = Arc::new(Streams::new(Arc::clone(&self.proxy), self.desk.load()));
+        let mut served = streams.process_new(Box::new(Frames::new(connection, &slot)), shutdown);
+        loop {
+            watch.enter(Phase::Sharing);
+            tokio::select! {
+                biased;
+                _ = &mut served => break,
+                end = poll_fn(|cx| watch.poll(cx)) => match end {
+                    End::Cut => streams.look(),
+                    end => {
+                        log::debug!("an HTTP/2 connection is given up: {end:?}");
+                        break;
+                    }
+                },
+            }
         }
+        drop(served);
         let Some(connection) = slot.take() else { return };
         for _ in 0..connection.vitals.refused() {
             self.desk.record_refused(address, &Rejection::BadFrame(Fault::Frame));

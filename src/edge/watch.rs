@@ -47,6 +47,8 @@ pub(super) enum Phase {
     Head,
     /// The end of its answer.
     Serving,
+    /// The end of the connection, whose requests have each an end of its own.
+    Sharing,
 }
 
 /// Why a connection should end.
@@ -60,7 +62,7 @@ pub(super) enum End {
     Gone,
     /// The client takes nothing.
     Stalled,
-    /// The process ends.
+    /// The process ends. A connection that is shared goes on, for those who still have time.
     Cut,
 }
 
@@ -102,7 +104,7 @@ impl Watch {
             + match phase {
                 Phase::Idle => self.times.idle,
                 Phase::Head => self.times.head,
-                Phase::Serving => STEP,
+                Phase::Serving | Phase::Sharing => STEP,
             };
         self.kernel = None;
     }
@@ -133,7 +135,7 @@ impl Watch {
                 match self.phase {
                     Phase::Idle => return Poll::Ready(End::Idle),
                     Phase::Head => return Poll::Ready(End::Head),
-                    Phase::Serving => {
+                    Phase::Serving | Phase::Sharing => {
                         if let Some(end) = self.look(cx) {
                             return Poll::Ready(end);
                         }
@@ -149,8 +151,11 @@ impl Watch {
         if self.is_closed() {
             return Some(End::Gone);
         }
-        if self.load.cuts(self.vitals.is_stream()) {
-            self.vitals.cut();
+        if self.phase == Phase::Sharing && self.load.cuts_any() {
+            return Some(End::Cut);
+        }
+        if self.phase == Phase::Serving && self.load.cuts(self.vitals.fate.is_stream()) {
+            self.vitals.fate.cut();
             self.reset();
             return Some(End::Cut);
         }

@@ -10,7 +10,7 @@ use super::record::RequestRecord;
 use super::{Manner, Served};
 use crate::admit::{Admission, Pending, Refusal};
 use crate::auth::Principal;
-use crate::downstream::Vitals;
+use crate::downstream::{Fate, Vitals};
 use crate::metrics::Ended;
 use crate::rejection::{Dialect, Rejection};
 use crate::resolve::Addresses;
@@ -45,6 +45,8 @@ pub struct RequestCtx {
     pub(super) fresh: bool,
     /// The clocks of the client's connection; none over HTTP/2.
     pub(super) vitals: Option<Arc<Vitals>>,
+    /// How its answer may end, over HTTP/2; over HTTP/1 that stands in the vitals.
+    pub(super) fate: Option<Arc<Fate>>,
     /// Whether the body may be more than the sockets on the way hold.
     pub(super) large_body: bool,
     /// How it is treated.
@@ -81,6 +83,7 @@ impl RequestCtx {
             address: 0,
             fresh: false,
             vitals: None,
+            fate: None,
             large_body: false,
             manner,
             logged: false,
@@ -128,9 +131,13 @@ impl RequestCtx {
     /// The answer is a stream, whose end nobody knows.
     pub(super) fn streams(&mut self) {
         self.served.streams();
-        if let Some(vitals) = &self.vitals {
-            vitals.streams();
+        if let Some(fate) = self.fate() {
+            fate.streams();
         }
+    }
+
+    fn fate(&self) -> Option<&Fate> {
+        self.vitals.as_ref().map(|vitals| &vitals.fate).or(self.fate.as_deref())
     }
 
     /// The answer is about to end: its client may use the place again as soon as it has seen the end.
@@ -201,7 +208,7 @@ impl Drop for RequestCtx {
             vitals.silence.end();
         }
         if !self.logged && self.admission.is_some() {
-            let cut = self.vitals.as_ref().is_some_and(|vitals| vitals.was_cut());
+            let cut = self.fate().is_some_and(Fate::was_cut);
             self.record.abandoned(cut);
             access_log::write(self, "");
         }

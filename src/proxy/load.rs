@@ -82,9 +82,8 @@ impl Load {
         self.requests_cut.store(true, Ordering::Release);
     }
 
-    /// Nothing has any more time.
-    pub fn cut_all(&self) {
-        self.requests_cut.store(true, Ordering::Release);
+    /// Streams have had theirs.
+    pub fn cut_streams(&self) {
         self.streams_cut.store(true, Ordering::Release);
     }
 
@@ -92,6 +91,11 @@ impl Load {
     pub fn cuts(&self, stream: bool) -> bool {
         let cut = if stream { &self.streams_cut } else { &self.requests_cut };
         cut.load(Ordering::Relaxed)
+    }
+
+    /// Whether anything has.
+    pub fn cuts_any(&self) -> bool {
+        self.cuts(false) || self.cuts(true)
     }
 
     /// Memory is short, or is not.

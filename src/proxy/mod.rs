@@ -44,7 +44,7 @@ use respond::Answer;
 use crate::admin::Admin;
 use crate::admit::{self, Head, Question, Step};
 use crate::clock::Moment;
-use crate::downstream::{Lease, Rate, Vitals};
+use crate::downstream::{Fate, Lease, Rate, Vitals};
 use crate::health::Standing;
 use crate::limit::Connections;
 use crate::metrics::Metrics;
@@ -172,7 +172,10 @@ impl ProxyHttp for EdgeProxy {
         match &ctx.vitals {
             Some(vitals) => vitals.begin(),
             // An HTTP/2 client that opens no window takes nothing; over HTTP/1 the edge watches the socket.
-            None => session.set_write_timeout(Some(ctx.manner.write_timeout)),
+            None => {
+                session.set_write_timeout(Some(ctx.manner.write_timeout));
+                ctx.fate = session.req_header_mut().extensions_mut().remove::<Arc<Fate>>();
+            }
         }
         // RFC 9110 section 15.2: HTTP/1.0 knows no interim answers.
         if session.req_header().version == Version::HTTP_10 {

@@ -1,5 +1,6 @@
 //! The end of a process: no request is lost that somebody could still send, and nobody waits longer than there is something to wait for.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -181,4 +182,123 @@ fn streams_have_a_time_of_their_own_and_what_is_cut_looks_cut() {
     assert!(times[2] >= streams && times[3] >= streams, "streams have theirs: {times:?}");
     assert!(gate.log().contains("2 requests are cut") && gate.log().contains("2 streams are cut"), "{}", gate.log());
     assert_eq!(gate.log().matches("cut by the stop of the process").count(), 4, "{}", gate.log());
+}
+
+/// An origin whose answers begin, and end when `over` says so: `/a/stream` with a stream of events, `/a/one` with a text, and of
+/// `/a/silent` not even the head comes before.
+fn ending(over: &Arc<AtomicBool>) -> Origin {
+    let over = Arc::clone(over);
+    Origin::streaming(move |exchange| {
+        let target = exchange.request.target().to_owned();
+        let kind = if target.ends_with("stream") { "text/event-stream" } else { "text/plain" };
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n");
+        if target.ends_with("silent") {
+            wait_until("it may end", || over.load(Ordering::Relaxed));
+            exchange.write(&head)?;
+        } else {
+            exchange.write(&head)?;
+            wait_until("it may end", || over.load(Ordering::Relaxed));
+        }
+        exchange.write("5\r\nended\r\n0\r\n\r\n")
+    })
+}
+
+type Multiplexed = h2::client::SendRequest<bytes::Bytes>;
+
+/// An HTTP/2 connection by prior knowledge.
+async fn multiplexed(port: u16) -> Multiplexed {
+    let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.expect("connect");
+    let (client, connection) = h2::client::handshake(stream).await.expect("handshake");
+    tokio::spawn(connection);
+    client.ready().await.expect("ready")
+}
+
+/// Asks for `path`: what comes of it is the body, or the reason of a reset.
+fn asking(client: &mut Multiplexed, path: &str) -> tokio::task::JoinHandle<Result<String, h2::Error>> {
+    let request = http::Request::get(format!("http://t.local{path}")).body(()).expect("request");
+    let (response, _) = client.send_request(request, true).expect("send");
+    tokio::spawn(async move {
+        let (mut body, mut text) = (response.await?.into_body(), Vec::new());
+        while let Some(piece) = body.data().await {
+            text.extend_from_slice(&piece?);
+        }
+        Ok(String::from_utf8(text).expect("text"))
+    })
+}
+
+async fn waited_until(what: &'static str, done: impl Fn() -> bool) {
+    tokio::task::block_in_place(|| wait_until(what, done));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_http2_each_stream_has_the_time_of_its_kind() {
+    for (times, cut, whole) in [
+        ("drain_notice: 0, drain: 0.3, drain_streams: 60", &["/a/one", "/a/silent"][..], &["/a/stream"][..]),
+        ("drain_notice: 0, drain: 60, drain_streams: 0.3", &["/a/stream"], &["/a/one", "/a/silent"]),
+    ] {
+        let over = Arc::default();
+        let origin = ending(&over);
+        let mut gate = gate(&origin, times);
+        let mut client = multiplexed(gate.port).await;
+        let cut: Vec<_> = cut.iter().map(|path| asking(&mut client, path)).collect();
+        let whole: Vec<_> = whole.iter().map(|path| asking(&mut client, path)).collect();
+        waited_until("all are served", || origin.seen().len() == 3).await;
+        waited_until("the stream is known", || {
+            send(gate.port, "GET /health/drain HTTP/1.1", b"").text().contains("\"streams\":1")
+        })
+        .await;
+        let count = cut.len();
+        gate.signal("TERM");
+        for ended in cut {
+            let error = ended.await.expect("task").expect_err("a cut answer ends as broken, not clean");
+            assert!(error.is_reset() && error.is_remote(), "{times}: {error:?}");
+        }
+        over.store(true, Ordering::Relaxed);
+        for ended in whole {
+            assert_eq!(ended.await.expect("task").expect("what has time left goes on"), "begunended", "{times}");
+        }
+        assert_eq!(gate.ended().code(), Some(0));
+        let log = gate.log();
+        assert_eq!(log.matches("cut by the stop of the process").count(), count, "{times}: {log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_http2_client_hears_of_the_last_cut_too() {
+    let over = Arc::default();
+    let origin = ending(&over);
+    let mut gate = gate(&origin, "drain_notice: 0, drain: 0.3, drain_streams: 0.6");
+    let mut client = multiplexed(gate.port).await;
+    let asked = ["/a/one", "/a/stream", "/a/silent"].map(|path| asking(&mut client, path));
+    waited_until("all are served", || origin.seen().len() == 3).await;
+    gate.signal("TERM");
+    for ended in asked {
+        let error = ended.await.expect("task").expect_err("a cut answer ends as broken");
+        assert!(error.is_reset() && error.is_remote(), "not the end of the connection alone: {error:?}");
+    }
+    assert_eq!(gate.ended().code(), Some(0));
+    over.store(true, Ordering::Relaxed);
+}
+
+#[test]
+fn streams_may_have_less_time_than_requests() {
+    let over = Arc::default();
+    let origin = ending(&over);
+    let mut gate = gate(&origin, "drain_notice: 0, drain: 60, drain_streams: 0.3");
+    let [mut stream, mut one] = ["/a/stream", "/a/one"].map(|path| {
+        let mut client = Client::connect(gate.port);
+        client.write(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).expect("write");
+        client
+    });
+    wait_until("both are served", || origin.seen().len() == 2);
+    wait_until("the stream is known", || {
+        send(gate.port, "GET /health/drain HTTP/1.1", b"").text().contains("\"streams\":1")
+    });
+    gate.signal("TERM");
+    assert!(stream.answer("GET").is_err(), "a cut stream ends as broken");
+    over.store(true, Ordering::Relaxed);
+    assert_eq!(one.answer("GET").expect("it has time").text(), "begunended");
+    assert_eq!(gate.ended().code(), Some(0));
+    assert!(gate.log().contains("1 streams are cut") && !gate.log().contains("requests are cut"), "{}", gate.log());
 }
