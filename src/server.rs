@@ -293,7 +293,7 @@ async fn run(bound: Vec<Bound>, setup: Setup, workers: usize, signals: &mut Sign
         connections: tuned.connections(),
     });
     let conf = Arc::new(conf);
-    let hosted = |proxy: &EdgeProxy| edge::hosted(http_proxy(&conf, proxy.clone()), &tuned.rules.load());
+    let hosted = |proxy: &EdgeProxy| edge::hosted(http_proxy(&conf, proxy.clone()));
     let (outside, within) = (hosted(&proxy), proxy.inside());
     let inside = bound.iter().any(Bound::is_inside).then(|| hosted(&within));
     let (stop, stopped) = watch::channel(false);

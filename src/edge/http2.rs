@@ -1,6 +1,7 @@
 //! The requests that share one HTTP/2 connection.
 //!
 //! The law: each ends by itself. Where the process cuts one, its stream is reset (RFC 9113 section 5.4.2), and the others go on.
+//! The connection ends with the rules it began with: its client has been told of them.
 //!
 //! Pingora accepts the streams and runs each as a task of its own; here such a task is given what the edge and the request know
 //! together, and races with the cut. A request that is dropped in the middle resets its stream.
@@ -11,25 +12,37 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
-use pingora::protocols::http::v2::server::H2Options;
+use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use tokio::sync::Notify;
 
+use super::Rules;
 use crate::downstream::Fate;
 use crate::proxy::{EdgeProxy, Load};
+
+/// The most requests that run on a connection at once.
+const MOST_STREAMS: u32 = 100;
 
 /// One connection, as Pingora serves it.
 pub(super) struct Streams {
     proxy: Arc<HttpProxy<EdgeProxy>>,
     load: Arc<Load>,
+    settings: H2Options,
+    options: HttpServerOptions,
     /// Tells every request to look whether it is cut.
     looked: Notify,
 }
 
 impl Streams {
-    pub(super) fn new(proxy: Arc<HttpProxy<EdgeProxy>>, load: Arc<Load>) -> Self {
-        Self { proxy, load, looked: Notify::new() }
+    /// One that begins under `rules`.
+    pub(super) fn new(proxy: Arc<HttpProxy<EdgeProxy>>, load: Arc<Load>, rules: &Rules) -> Self {
+        let mut settings = default_h2_options();
+        settings.max_header_list_size(u32::try_from(rules.head.bytes).unwrap_or(u32::MAX));
+        settings.max_concurrent_streams(MOST_STREAMS);
+        let mut options = HttpServerOptions::default();
+        options.h2_idle_timeout = Some(rules.times.idle);
+        Self { proxy, load, settings, options, looked: Notify::new() }
     }
 
     /// Something has had its time: every request looks whether that is its own.
@@ -69,10 +82,10 @@ impl HttpServerApp for Streams {
     }
 
     fn h2_options(&self) -> Option<H2Options> {
-        self.proxy.h2_options()
+        Some(self.settings.clone())
     }
 
     fn server_options(&self) -> Option<&HttpServerOptions> {
-        self.proxy.server_options()
+        Some(&self.options)
     }
 }

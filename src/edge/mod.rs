@@ -66,16 +66,11 @@ pub struct Edge {
 }
 
 /// The proxy as Pingora runs it, shared by all listeners.
-pub fn hosted(mut proxy: HttpProxy<EdgeProxy>, rules: &Rules) -> Arc<HttpProxy<EdgeProxy>> {
+pub fn hosted(mut proxy: HttpProxy<EdgeProxy>) -> Arc<HttpProxy<EdgeProxy>> {
     let mut options = HttpServerOptions::default();
-    options.h2_idle_timeout = Some(rules.times.idle);
     // CONNECT is refused by admission like every method that is not served, with `Allow` and a log line.
     options.allow_connect_method_proxying = true;
     proxy.server_options = Some(options);
-    let mut h2 = pingora::protocols::http::v2::server::default_h2_options();
-    h2.max_header_list_size(u32::try_from(rules.head.bytes).unwrap_or(u32::MAX));
-    h2.max_concurrent_streams(100);
-    proxy.h2_options = Some(h2);
     Arc::new(proxy)
 }
 
@@ -133,10 +128,10 @@ impl Edge {
         }
     }
 
-    async fn http2(&self, connection: Box<Connection>, mut watch: Watch, shutdown: &ShutdownWatch) {
+    async fn http2(&self, connection: Box<Connection>, mut watch: Watch, rules: &Rules, shutdown: &ShutdownWatch) {
         let slot = Arc::new(Slot::default());
         let address = address(&connection);
-        let streams = Arc::new(Streams::new(Arc::clone(&self.proxy), self.desk.load()));
+        let streams = Arc::new(Streams::new(Arc::clone(&self.proxy), self.desk.load(), rules));
         let mut served = streams.process_new(Box::new(Frames::new(connection, &slot)), shutdown);
         loop {
             watch.enter(Phase::Sharing);
@@ -236,7 +231,7 @@ impl Edge {
             false => self.has_preface(&mut connection, &mut watch, &mut drain).await,
         };
         match http2 {
-            Some(true) => self.http2(connection, watch, shutdown).await,
+            Some(true) => self.http2(connection, watch, &rules, shutdown).await,
             Some(false) => self.http1(connection, watch, &rules, shutdown).await,
             None => {}
         }

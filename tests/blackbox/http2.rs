@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::support::gate::{folder, routes};
+use crate::keys::call;
+use crate::support::gate::{KEY, folder, routes};
 use crate::support::{Gate, Origin, send};
 
 /// What the upstream saw of its requests: method, URI, headers, body.
@@ -295,4 +297,45 @@ async fn waiting_for_the_end_of_a_body_of_no_bytes_stands_in_the_line() {
     // Less than the pause, by what the head took to arrive.
     assert!(time("queue_ms") >= 100.0 && time("queue_ms") <= time("duration_ms"), "{line}");
     assert!(time("own_ms") <= time("duration_ms") - 100.0, "it was the client who took that time: {line}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_http2_connection_has_the_limits_in_force_when_it_begins() {
+    let origin = Origin::plain();
+    let config =
+        |own: &str| routes(&[format!("{{path: /a, target: '{}'}}", origin.url("/a"))], &format!("tollgate: {{{own}}}"));
+    let gate = Gate::start(&config("timeouts: {keepalive: 60}"));
+    let reload = |own: &str| {
+        std::fs::write(gate.folder().join("config.yaml"), config(own)).expect("write");
+        let answer = tokio::task::block_in_place(|| call(&gate, KEY, "/config/reload", Some(json!({}))));
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        let told: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+        (told["applied"].clone(), told["needs_restart"].clone())
+    };
+    let connect = async || {
+        let stream = TcpStream::connect(("127.0.0.1", gate.port)).await.expect("connect");
+        let (client, connection) = h2::client::handshake(stream).await.expect("handshake");
+        (client.ready().await.expect("ready"), tokio::spawn(connection))
+    };
+    let ask = async |client: &mut h2::client::SendRequest<Bytes>, bytes: usize| {
+        let request = Request::post("http://t.local/a").header("x-filling", "f".repeat(bytes));
+        let (response, _) = client.send_request(request.body(()).expect("request"), true).expect("send");
+        response.await.map(|response| response.status().as_u16())
+    };
+    let (mut old, old_ended) = connect().await;
+    assert_eq!(ask(&mut old, 10_000).await.expect("answer"), 200);
+    let told = reload("limits: {header_bytes: 4096}, timeouts: {keepalive: 0.3}");
+    assert_eq!(told, (json!(["tollgate.limits changed", "tollgate.timeouts changed"]), json!([])));
+    let (mut new, new_ended) = connect().await;
+    assert_eq!(ask(&mut new, 1000).await.expect("answer"), 200);
+    assert_eq!(ask(&mut new, 10_000).await.expect("answer"), 431, "the head limit in force");
+    let ended = tokio::time::timeout(crate::support::PATIENCE, new_ended).await;
+    assert!(ended.is_ok(), "the keep-alive time in force");
+    // What a connection was told when it began holds until its end.
+    assert_eq!(ask(&mut old, 10_000).await.expect("answer"), 200);
+    assert!(!old_ended.is_finished());
+    // A limit that is raised is raised too.
+    reload("limits: {header_bytes: 100000}");
+    let (mut newest, _) = connect().await;
+    assert_eq!(ask(&mut newest, 80_000).await.expect("answer"), 200);
 }
