@@ -4,8 +4,12 @@
 //! nothing, and who asked hears the same words as from `tollgate check`; a good one is in force whole, at one moment, with a number
 //! that is one higher. A request ends with the snapshot it began with.
 //!
-//! Reading a file is the caller's business (`source`), and so is what a snapshot does not hold (`tune`). `watch` sees files change.
+//! Reading a file is the caller's business (`source`), and so is what a snapshot does not hold (`tune`). `queue` holds who waits, `watch`
+//! sees files change.
 
+mod queue;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,6 +21,8 @@ use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
+
+use queue::{Answer, Queue};
 use watch::Watch;
 
 use crate::config::noted::{Stamp, Texts};
@@ -91,7 +97,7 @@ pub enum Outcome {
 /// The way to the reloader. Clones lead to the same.
 #[derive(Clone, Debug)]
 pub struct Reloads {
-    ask: mpsc::UnboundedSender<(Wish, oneshot::Sender<Outcome>)>,
+    ask: mpsc::UnboundedSender<(Wish, Answer)>,
     standing: Arc<Standing>,
 }
 
@@ -108,7 +114,7 @@ struct Standing {
 /// What is asked for, for who makes the reloads.
 #[derive(Debug)]
 pub struct Asked {
-    asked: mpsc::UnboundedReceiver<(Wish, oneshot::Sender<Outcome>)>,
+    asked: mpsc::UnboundedReceiver<(Wish, Answer)>,
     reloads: Reloads,
 }
 
@@ -123,7 +129,7 @@ pub fn channel(texts: Texts) -> (Reloads, Asked) {
 
 /// Makes the reloads that are asked for.
 pub struct Reloader {
-    asked: mpsc::UnboundedReceiver<(Wish, oneshot::Sender<Outcome>)>,
+    queue: Queue,
     standing: Arc<Standing>,
     in_force: Arc<ArcSwap<Snapshot>>,
     source: Source,
@@ -188,7 +194,7 @@ impl Reloader {
         observer: Box<dyn Observer>,
     ) -> Self {
         let (Asked { asked, reloads }, watch) = (asked, Watch::default());
-        Self { asked, standing: reloads.standing, in_force, source, tune, config, watch, observer }
+        Self { queue: Queue::new(asked), standing: reloads.standing, in_force, source, tune, config, watch, observer }
     }
 
     /// The same, which sees these files change, where the config wants that.
@@ -200,18 +206,18 @@ impl Reloader {
     /// Works until nobody can ask any more.
     pub async fn run(mut self) {
         loop {
-            let answer = tokio::select! {
-                asked = self.asked.recv() => match asked {
+            let asked = tokio::select! {
+                asked = self.queue.next() => match asked {
                     Some(asked) => Some(asked),
                     None => return,
                 },
                 // What is pinned stays, whatever becomes of the file.
                 () = sleep(watch::LOOK), if self.config.watch && self.standing.pinned().is_none() => None,
             };
-            let (wish, answer) = answer.map_or((Wish::File, None), |(wish, answer)| (wish, Some(answer)));
+            let (wish, answers) = asked.unwrap_or((Wish::File, Vec::new()));
             // Files take time that requests should not wait for.
             let made = tokio::task::spawn_blocking(move || {
-                let wanted = answer.is_some() || self.watch.look();
+                let wanted = !answers.is_empty() || self.watch.look();
                 let outcome = wanted.then(|| {
                     self.observer.begins();
                     // A fault of ours must not be the last reload: the next file may be one that it does not meet.
@@ -221,15 +227,15 @@ impl Reloader {
                         problems: vec!["Tollgate itself has failed; restart it to be sure of what is in force".into()],
                     })
                 });
-                (self, outcome, answer)
+                (self, outcome, answers)
             });
-            let Ok((reloader, outcome, answer)) = made.await else { return };
+            let Ok((reloader, outcome, answers)) = made.await else { return };
             self = reloader;
             let Some(outcome) = outcome else { continue };
             outcome.log();
             self.observer.ended(&outcome);
-            if let Some(answer) = answer {
-                let _ = answer.send(outcome);
+            for answer in answers {
+                let _ = answer.send(outcome.clone());
             }
         }
     }
