@@ -20,7 +20,8 @@ mod process;
 mod providers;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use authority::{Authority, Protocol, Validity};
 use call::{Reply, post};
@@ -420,4 +421,28 @@ fn the_schema_accepts_what_tollgate_serves() {
     let folders = format!("{conf}:{conf}/providers:{valid}");
     let printed = script(Venv::Sdk, "schema.py", &[("SCHEMA", &schema), ("FOLDERS", &folders)]);
     assert!(printed.contains("quickstart.yaml"), "{printed}");
+}
+
+/// The numbers that `translate::count` is tested against are made anew, by what made them.
+#[test]
+fn the_corpus_of_tokens_is_what_tiktoken_counts() {
+    let cases = Path::new(ROOT).join("tests/golden/tokens").display().to_string();
+    let assets = folder_of("tiktoken-rs").join("assets").display().to_string();
+    script(Venv::Sdk, "count_tokens.py", &[("CASES", &cases), ("ASSETS", &assets)]);
+}
+
+/// Where cargo keeps the source of a crate. It asks nobody, and for this machine's crates only: others are not there.
+fn folder_of(name: &str) -> PathBuf {
+    let cargo = |arguments: &[&str]| {
+        let said = Command::new(env!("CARGO")).args(arguments).current_dir(ROOT).output().expect("cargo");
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        String::from_utf8(said.stdout).expect("UTF-8")
+    };
+    let version = cargo(&["-vV"]);
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).expect("a host");
+    let metadata = ["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", host];
+    let metadata: serde_json::Value = serde_json::from_str(&cargo(&metadata)).expect("JSON");
+    let packages = metadata["packages"].as_array().expect("packages");
+    let package = packages.iter().find(|package| package["name"] == name).expect("a package of that name");
+    Path::new(package["manifest_path"].as_str().expect("a path")).with_file_name("")
 }
