@@ -27,8 +27,6 @@ use crate::translate::{Problem, count, failure};
 const MOST: usize = 64 << 20;
 /// The most that is read of a refusal.
 const MOST_REFUSAL: usize = 256 << 10;
-/// From this size on a request is counted beside the requests, not among them.
-const LARGE: usize = 32 << 10;
 
 /// Passes on an answer that is whole.
 pub(super) async fn answer(
@@ -167,11 +165,8 @@ pub(super) async fn tokens(wish: Wish<'_>) -> Option<Bytes> {
     }
     let model = deployment.model(wish.asked.star.as_deref());
     let rules = deployment.rules(&model).to_owned();
-    let tokens = if wish.asking.body.len() > LARGE {
-        let chat = translated.chat.clone();
-        tokio::task::spawn_blocking(move || count::tokens(&rules, &chat)).await.ok()?
-    } else {
-        count::tokens(&rules, &translated.chat)
-    };
+    let chat = translated.chat.clone();
+    // Long texts take their time, and the first one that of building the encoder.
+    let tokens = tokio::task::spawn_blocking(move || count::tokens(&rules, &chat)).await.ok()?;
     Some(Bytes::from(json!({ "input_tokens": tokens }).to_string()))
 }
