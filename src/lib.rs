@@ -46,4 +46,5 @@ pub mod proxy;
 pub mod translator;
 // Floor 5
 pub mod cli;
+pub mod completion;
 pub mod server;

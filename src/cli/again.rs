@@ -26,6 +26,8 @@ pub(super) struct Sources {
     pub(super) path: PathBuf,
     /// What beats it.
     pub(super) overrides: Overrides,
+    /// What translates other schemas.
+    pub(super) adapters: Adapters,
     /// What is added to it.
     pub(super) shelf: Arc<Shelf>,
 }
@@ -104,7 +106,7 @@ impl Sources {
                 report.problem(&config.site, what, "write it whole; beside it and renamed, nobody reads half of it");
             }
             look(&config, &mut report);
-            snapshot::draft(&config, book, &Adapters::default(), before, &mut report).map(|draft| (config, draft))
+            snapshot::draft(&config, book, &self.adapters, before, &mut report).map(|draft| (config, draft))
         });
         let (files, texts) = environ.into_read();
         Ok(Read { made, report, files, texts })

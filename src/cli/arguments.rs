@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::translate::Adapters;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -43,6 +44,9 @@ ERROR), SERVER_ROOT_PATH.
     after_help = format!("Examples:\n{EXAMPLES}\n{PRECEDENCE}")
 )]
 pub(super) struct Arguments {
+    /// The adapters that the program has.
+    #[arg(skip)]
+    pub(super) adapters: Adapters,
     #[command(subcommand)]
     pub(super) command: Option<Command>,
     /// The config file, LiteLLM's or one of your own [env: CONFIG_FILE_PATH]
@@ -114,6 +118,27 @@ pub(super) enum Command {
     /// Make, list, change, block and delete keys in the store, also while a server runs on it
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Say what an adapter makes of stdin: a request, an answer or a stream of the model
+    Translate {
+        /// The adapter's id
+        #[arg(long, value_name = "ID", default_value = "anthropic")]
+        adapter: String,
+        /// What stdin is
+        #[arg(long, value_enum)]
+        direction: Direction,
+        /// The request that an answer is to, for what the answer repeats of it
+        #[arg(long, value_name = "FILE")]
+        request: Option<PathBuf>,
+    },
+    /// Complete the request on stdin without a server: by the models of --config, or by the one that is named
+    Complete {
+        /// The adapter's id
+        #[arg(long, value_name = "ID", default_value = "anthropic")]
+        adapter: String,
+        /// The model, in place of the request's own; without --config as LiteLLM names it, with its provider's variables
+        #[arg(long, value_name = "MODEL")]
+        model: Option<String>,
+    },
     /// Print the JSON Schema of the config file
     Schema,
     /// Print completions for a shell
@@ -124,6 +149,17 @@ pub(super) enum Command {
     },
     /// Print the manual page
     Man,
+}
+
+/// What is translated.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum Direction {
+    /// A caller's request
+    Request,
+    /// A model's answer of one piece
+    Response,
+    /// A model's stream
+    Stream,
 }
 
 /// A request that `explain` is asked about.

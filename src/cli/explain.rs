@@ -49,7 +49,8 @@ pub(super) fn run(request: &Request, environ: &Process, settings: &Settings, pat
     // The keys and entries of the store, as a server would know them.
     let kept = state.serve(Box::new(|| {})).and_then(|parts| {
         let overrides = settings.overrides.clone();
-        Sources { path: path.to_owned(), overrides, shelf: parts.shelf }.added_to((config, snapshot), &texts)
+        let adapters = settings.adapters.clone();
+        Sources { path: path.to_owned(), overrides, adapters, shelf: parts.shelf }.added_to((config, snapshot), &texts)
     });
     let snapshot = match kept {
         Ok((_, snapshot)) => snapshot,

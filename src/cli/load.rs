@@ -22,7 +22,7 @@ const MOST_NOTICES: usize = 200;
 pub(super) fn load(path: &Path, environ: &Process, settings: &Settings) -> (Option<(Config, Snapshot)>, Report) {
     let (config, mut report) = config::load(path, environ, &settings.overrides);
     let compiled = config.and_then(|config| {
-        let snapshot = compile(&config, &Arc::new(Book::passing()), &mut report)?;
+        let snapshot = compile(&config, &Arc::new(Book::passing()), settings, &mut report)?;
         Some((config, snapshot))
     });
     finish(&mut report, settings);
@@ -57,7 +57,7 @@ pub(super) fn ready(path: &Path, environ: &Process, settings: &Settings, make: b
                 return None;
             }
         };
-        let snapshot = compile(&config, &book, &mut report)?;
+        let snapshot = compile(&config, &book, settings, &mut report)?;
         Some((config, snapshot, state?))
     });
     finish(&mut report, settings);
@@ -80,9 +80,9 @@ pub(super) fn look(config: &Config, report: &mut Report) {
     }
 }
 
-fn compile(config: &Config, book: &Arc<Book>, report: &mut Report) -> Option<Snapshot> {
+fn compile(config: &Config, book: &Arc<Book>, settings: &Settings, report: &mut Report) -> Option<Snapshot> {
     look(config, report);
-    snapshot::compile(config, book, report)
+    snapshot::draft(config, book, &settings.adapters, None, report).map(|draft| draft.publish().0)
 }
 
 fn finish(report: &mut Report, settings: &Settings) {

@@ -1,7 +1,7 @@
 //! The command line: LiteLLM's flags, in snake and kebab case, and Tollgate's own commands.
 //!
 //! `arguments` is what may be typed, `litellm` what LiteLLM's users type without effect here, `settings` what comes of flags,
-//! variables and `.env`; `load` reads the config, `again` does while a process runs, `state` opens the key store; `serve`, `check`, `explain`, `key`, `reload` (with `history` and `rollback`), `health` (which `ask` a running one), `init` and `generate` are
+//! variables and `.env`; `load` reads the config, `again` does while a process runs, `state` opens the key store; `serve`, `check`, `explain`, `key`, `reload` (with `history` and `rollback`), `health` (which `ask` a running one), `init`, `generate`, `translate` and `complete` are
 //! the commands.
 //! The law: exit 0 after a clean stop, 1 for a config or a port that cannot be used or a request that `explain` sees refused,
 //! 2 for a command line that makes no sense.
@@ -10,6 +10,7 @@ mod again;
 mod arguments;
 mod ask;
 mod check;
+mod complete;
 mod explain;
 mod generate;
 mod health;
@@ -22,6 +23,7 @@ mod reload;
 mod serve;
 mod settings;
 mod state;
+mod translate;
 mod welcome;
 
 use std::ffi::OsString;
@@ -33,6 +35,7 @@ use settings::Settings;
 
 use crate::config;
 use crate::config::env::Process;
+use crate::translate::Adapters;
 
 /// Exit codes.
 const OK: u8 = 0;
@@ -49,18 +52,30 @@ tollgate --help prints every command and flag.
 
 /// Runs the command line `arguments` and returns the exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let arguments = match Arguments::read(arguments) {
+    run_with(arguments, Adapters::default())
+}
+
+/// The same for a program that has further adapters.
+pub fn run_with(arguments: impl IntoIterator<Item = OsString>, adapters: Adapters) -> u8 {
+    let mut arguments = match Arguments::read(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             let _ = error.print();
             return if error.use_stderr() { BAD_USAGE } else { OK };
         }
     };
+    arguments.adapters = adapters;
     match &arguments.command {
         Some(Command::Schema) => {
             let schema = serde_json::to_string_pretty(&config::json_schema()).unwrap_or_default();
             say(&format!("{schema}\n"));
             OK
+        }
+        Some(Command::Translate { adapter, direction, request }) => {
+            translate::run(&arguments.adapters, adapter, *direction, request.as_deref())
+        }
+        Some(Command::Complete { adapter, model }) => {
+            with_settings(&arguments, |environ, settings| complete::run(environ, settings, adapter, model.as_deref()))
         }
         Some(Command::Init { file }) => init::run(file.as_deref().or(arguments.config.as_deref())),
         Some(Command::Completions { shell }) => generate::completions(*shell),

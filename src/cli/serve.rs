@@ -54,7 +54,8 @@ fn start(environ: &Process, settings: &Settings, path: &Path, begun: Instant) ->
     let moved = reloads.clone();
     let parts =
         state.serve(Box::new(move || moved.notify(Wish::Entries))).map_err(|text| format!("error: {text}\n"))?;
-    let sources = Sources { path: path.to_owned(), overrides, shelf: Arc::clone(&parts.shelf) };
+    let adapters = settings.adapters.clone();
+    let sources = Sources { path: path.to_owned(), overrides, adapters, shelf: Arc::clone(&parts.shelf) };
     let (config, snapshot) = sources.added_to((config, snapshot), &texts).map_err(|text| format!("error: {text}\n"))?;
     let judge = sources.clone().judge(reloads.clone(), Arc::clone(&parts.book));
     let admin = Admin::new(parts, config.master_key.clone(), reloads, judge);

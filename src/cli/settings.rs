@@ -14,6 +14,7 @@ use crate::config::env::Environ;
 use crate::config::error::{Problem, Site};
 use crate::config::{Overrides, listen};
 use crate::secret::Secret;
+use crate::translate::Adapters;
 
 /// The settings of a process.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub(super) struct Settings {
     pub(super) state_dir: Option<PathBuf>,
     /// What makes the ids of keys; none: one is kept beside the store.
     pub(super) salt: Option<Secret>,
+    /// What translates other schemas.
+    pub(super) adapters: Adapters,
     /// What has no effect.
     pub(super) notices: Vec<Problem>,
 }
@@ -72,8 +75,10 @@ impl Settings {
                 root_path: variable("SERVER_ROOT_PATH"),
                 tls_key,
                 tls_cert,
+                adapters: arguments.adapters.ids().map(str::to_owned).collect(),
                 ..Overrides::default()
             },
+            adapters: arguments.adapters.clone(),
             workers: number(arguments.workers, "NUM_WORKERS", variable("NUM_WORKERS"), 1..=1024)?,
             level,
             debug,

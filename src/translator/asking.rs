@@ -83,6 +83,25 @@ impl Asking {
         Ok(asking)
     }
 
+    /// A request that no client has sent.
+    ///
+    /// # Errors
+    /// It cannot be translated.
+    pub fn of(service: &Service, body: Bytes, id: &str) -> Result<Self, Refusal> {
+        let mut asking = Self {
+            id: id.to_owned(),
+            method: "POST".to_owned(),
+            path: String::new(),
+            captures: Vec::new(),
+            query: None,
+            headers: Vec::new(),
+            body,
+            question: Question::Chat(Translated::default()),
+        };
+        asking.question = asking.understood(service)?;
+        Ok(asking)
+    }
+
     fn understood(&self, service: &Service) -> Result<Question, Refusal> {
         match service {
             Service::Adapter(adapter) => adapter.request(&self.call(), &self.body).map(Question::Chat),

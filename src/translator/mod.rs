@@ -2,12 +2,13 @@
 //!
 //! `asking` reads a request and finds its model, `serve` goes from deployment to deployment until one answers, `exchange` is
 //! one of them asked once, `relay` passes a stream on and `whole` an answer of one piece; `reply` writes what the client sees,
-//! and `witness` hears how it went.
+//! and `witness` hears how it went. `alone` is all of it without a server.
 //! The law: nothing of a request is sent to a model before it is admitted; a request is tried again only while its client has
 //! not been sent a byte; a client that leaves ends the call to the model; nothing grows with a stream's length.
 //!
 //! It does not decide who may ask, nor count what it serves: `admit` does, and whoever calls [`Translator::serve`].
 
+mod alone;
 mod asking;
 mod exchange;
 mod list;
