@@ -38,7 +38,7 @@ const fn named(name: &'static str, variable: &'static str, why: &'static str) ->
     Flag { name, takes: Takes::Value, variable: Some(variable), why }
 }
 
-const MODELS: &str = "models are not served yet";
+const MODELS: &str = "models stand in the config file, under model_list";
 const BODIES: &str = "bodies pass as they are";
 const TARGETS: &str = "what an upstream is and gets stands in the config file";
 const DATABASE: &str = "there is no database yet";

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::model::Deployment;
 use super::{Config, Edge, Endpoint, KeySecret, KeyText};
 
 /// What a reload changes, and what it cannot.
@@ -21,6 +22,7 @@ impl Diff {
     pub fn between(old: &Config, new: &Config) -> Self {
         let mut diff = Self::default();
         diff.routes(&old.endpoints, &new.endpoints);
+        diff.models(&old.models.deployments, &new.models.deployments);
         diff.keys(&old.keys, &new.keys);
         diff.settings(old, new);
         diff
@@ -36,6 +38,14 @@ impl Diff {
         let (old, new) = (named(old), named(new));
         for (verb, name) in changes(&old, &new) {
             self.applied.push(format!("route {} {verb}", name.trim_end()));
+        }
+    }
+
+    /// By name, and by number where a name stands more than once.
+    fn models(&mut self, old: &[Deployment], new: &[Deployment]) {
+        let (old, new) = (numbered(old), numbered(new));
+        for (verb, name) in changes(&old, &new) {
+            self.applied.push(format!("model {name} {verb}"));
         }
     }
 
@@ -71,6 +81,7 @@ impl Diff {
             ("tollgate.forwarded_headers", edge.forwarded_headers == other.forwarded_headers),
             ("tollgate.metrics_on_main", old.metrics_on_main == new.metrics_on_main),
             ("litellm_settings.require_auth_for_metrics_endpoint", old.metrics_need_key == new.metrics_need_key),
+            ("router_settings", old.models.router == new.models.router),
             ("tollgate.watch", old.watch == new.watch),
             ("tollgate.resolve", network.resolve == further.resolve),
             ("tollgate.dns", network.dns_servers == further.dns_servers),
@@ -122,6 +133,21 @@ fn times(config: &Config) -> [f64; 9] {
     ]
 }
 
+fn numbered(list: &[Deployment]) -> BTreeMap<String, &Deployment> {
+    let mut out = BTreeMap::new();
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for deployment in list {
+        let number = seen.entry(&deployment.name).or_default();
+        *number += 1;
+        let name = match *number {
+            1 => deployment.name.clone(),
+            number => format!("{} ({number})", deployment.name),
+        };
+        out.insert(name, deployment);
+    }
+    out
+}
+
 fn by<T>(list: &[T], name: impl Fn(&T) -> String) -> BTreeMap<String, &T> {
     list.iter().map(|item| (name(item), item)).collect()
 }
@@ -162,7 +188,8 @@ mod tests {
 
     fn config(text: &str) -> Config {
         let (config, report) = load(Path::new("t.yaml"), &Files(text), &Overrides::default());
-        config.unwrap_or_else(|| panic!("{:?}", report.problems))
+        assert!(report.is_clean(), "{:?}", report.problems);
+        config.expect("a config")
     }
 
     const BASE: &str = "general_settings:
@@ -170,6 +197,10 @@ mod tests {
   pass_through_endpoints:
     - {path: /a, target: 'https://a.test/', headers: {Authorization: os.environ/B}, auth: true}
     - {path: /b, target: 'https://b.test/', methods: [GET]}
+model_list:
+  - {model_name: gpt-4o, litellm_params: {model: o3, api_key: os.environ/M, api_base: &b https://m.test}}
+  - {model_name: gpt-4o, litellm_params: {model: gpt-4o, api_key: os.environ/M, api_base: *b}}
+  - {model_name: all/*, litellm_params: {model: openai/*, api_key: os.environ/M, api_base: *b}}
 tollgate: {limits: {in_flight: 5}, keys: [{key: os.environ/sk-one}]}
 ";
 
@@ -188,6 +219,10 @@ tollgate: {limits: {in_flight: 5}, keys: [{key: os.environ/sk-one}]}
             ("os.environ/A", "os.environ/AA", applied(&["general_settings.master_key changed"])),
             ("sk-one", "sk-two", applied(&["tollgate.keys: 1 added", "tollgate.keys: 1 removed"])),
             ("os.environ/sk-one", "os.environ/sk-one, rpm_limit: 5", applied(&["tollgate.keys: 1 changed"])),
+            ("model: gpt-4o", "model: gpt-5", applied(&["model gpt-4o (2) changed"])),
+            ("model: openai/*", "model: mistral/*", applied(&["model all/* changed"])),
+            ("model_name: all/*", "model_name: any/*", applied(&["model any/* added", "model all/* removed"])),
+            ("tollgate: {", "router_settings: {num_retries: 5}\ntollgate: {", applied(&["router_settings changed"])),
             ("in_flight: 5", "in_flight: 6", applied(&["tollgate.limits changed"])),
             ("tollgate: {", "tollgate: {timeouts: {idle: 3}, ", applied(&["tollgate.timeouts changed"])),
             ("tollgate: {", "tollgate: {log_format: json, ", applied(&["tollgate.log_format changed"])),

@@ -7,9 +7,11 @@
 //! It holds no rule about values: those are beside their types.
 
 mod library;
+mod models;
 mod own;
 
-pub use library::{LITELLM, MODEL, MODEL_INFO, MODEL_PARAMS, ROUTER};
+pub use library::LITELLM;
+pub use models::{CREDENTIAL, CREDENTIAL_VALUES, MODEL, MODEL_INFO, MODEL_OWN, MODEL_PARAMS, PARAMETER, ROUTER};
 pub use own::{DNS, KEY, LIMITS, LISTEN, LISTEN_TLS, STORE, TIMEOUTS, TOLLGATE};
 
 /// What becomes of a key.
@@ -83,15 +85,19 @@ pub const TOP: Shape = Shape {
     fields: &[
         honoured("general_settings", Kind::Map, "master key, pass-through routes, proxy-wide settings"),
         honoured("litellm_settings", Kind::Map, "settings of LiteLLM's library; read for what protects"),
-        honoured("router_settings", Kind::Map, "routing between model deployments; models are not served yet"),
-        harmless("model_list", "models are not served yet"),
+        honoured(
+            "router_settings",
+            Kind::Map,
+            "how one of a model's deployments is picked, and what follows a failure",
+        ),
+        honoured("model_list", Kind::List, "models: what clients ask for, and who serves it"),
         honoured("environment_variables", Kind::Map, "variables that os.environ/NAME sees before the process's own"),
         honoured("include", Kind::List, "further files, merged into this one; relative to this file"),
         honoured("tollgate", Kind::Map, "what LiteLLM has no word for"),
         harmless("callback_settings", "callbacks are not sent"),
         harmless("finetune_settings", "fine-tuning files are not managed"),
         harmless("files_settings", "files are not managed"),
-        harmless("credential_list", "named credentials belong to model deployments, which are not served yet"),
+        honoured("credential_list", Kind::List, "credentials that entries of model_list refer to by name"),
         harmless("mcp_servers", "MCP servers are not served"),
         harmless("vector_store_registry", "vector stores are not served"),
         harmless("search_tools", "search tools are not served"),
@@ -134,7 +140,7 @@ pub const GENERAL: Shape = Shape {
         harmless("allow_requests_on_db_unavailable", "there is no database connection"),
         harmless("allow_client_side_credentials", "targets come from the file alone"),
         harmless("include_call_id_in_error_body", "the call id is in the x-litellm-call-id header"),
-        harmless("completion_model", "models are not served yet"),
+        harmless("completion_model", "clients say which model they ask for"),
         harmless("enable_openai_websocket_passthrough", "WebSocket is not relayed yet"),
         harmless("disable_bedrock_agent_runtime_passthrough", "there are no built-in provider routes"),
         harmless("store_model_in_db", "there is no database connection"),
@@ -175,7 +181,8 @@ pub const ENTRY: Shape = Shape {
     closed: true,
     fields: &[
         honoured("path", Kind::Text, "the path clients call; `{name}` stands for a segment or a part of one"),
-        honoured("target", Kind::Text, "the URL requests are sent to"),
+        honoured("target", Kind::Text, "the URL requests are sent to, or an adapter"),
+        honoured("targets", Kind::List, TARGETS),
         honoured("headers", Kind::Map, "headers set on the upstream request; they replace the client's"),
         honoured("auth", Kind::Bool, "true: a Tollgate key is required; false: open"),
         honoured("forward_headers", Kind::Bool, "true: the client's headers are sent on, but hop-by-hop ones and keys"),
@@ -199,6 +206,21 @@ pub const ENTRY: Shape = Shape {
     ],
 };
 
+/// `targets` of an entry.
+const TARGETS: &str = "in place of `target` several: URLs, or mappings of target, headers, weight and order";
+
+/// An item of `targets` that is a mapping.
+pub const MEMBER: Shape = Shape {
+    path: "general_settings.pass_through_endpoints[].targets[]",
+    closed: true,
+    fields: &[
+        honoured("target", Kind::Text, "the URL requests are sent to"),
+        honoured("headers", Kind::Map, "headers set here, in place of the entry's own of the same name"),
+        honoured("weight", Kind::Number, "its share beside its neighbours of the same order; default 1"),
+        honoured("order", Kind::Number, "lower ones are tried first; unset: after all that have one"),
+    ],
+};
+
 /// Keys of an entry that have a meaning one day, so that they answer "not yet" and not "unknown": plain in the entry, and in
 /// its `tollgate`.
 const ENTRY_LATER: &[&str] = &[
@@ -216,20 +238,20 @@ const ENTRY_LATER: &[&str] = &[
     "queue",
     "retries",
     "shadow",
-    "targets",
     "tpm_limit",
     "usage",
     "websocket",
 ];
 
 /// The same of `tollgate`.
-const TOLLGATE_LATER: &[&str] = &["adapters", "allowed_ips", "prices", "queue", "reload", "tracing"];
+const TOLLGATE_LATER: &[&str] = &["allowed_ips", "prices", "queue", "reload", "tracing"];
 
 /// `tollgate` inside an entry.
 pub const ENTRY_OWN: Shape = Shape {
     path: "general_settings.pass_through_endpoints[].tollgate",
     closed: true,
     fields: &[
+        honoured("targets", Kind::List, TARGETS),
         honoured("retry_non_idempotent", Kind::Bool, "true: POST is repeated too when a pooled connection was stale"),
         honoured("allow_metadata", Kind::Bool, "true: the target may be a link-local metadata address"),
         honoured("model_from", Kind::Text, "the header that says which model is asked for, for keys limited to models"),
@@ -259,6 +281,7 @@ pub const SHAPES: &[Shape] = &[
     ENTRY,
     ENTRY_OWN,
     ENTRY_TLS,
+    MEMBER,
     TOLLGATE,
     KEY,
     LISTEN,
@@ -272,6 +295,9 @@ pub const SHAPES: &[Shape] = &[
     MODEL,
     MODEL_PARAMS,
     MODEL_INFO,
+    MODEL_OWN,
+    CREDENTIAL,
+    CREDENTIAL_VALUES,
 ];
 
 impl Shape {
@@ -327,7 +353,7 @@ mod tests {
             let doubled: Vec<_> = shape.fields.iter().filter(|field| shape.is_later(field.name)).collect();
             assert!(doubled.is_empty(), "{}: {doubled:?}", shape.path);
         }
-        for name in ["targets", "websocket", "heartbeat", "queue", "shadow"] {
+        for name in ["balance", "websocket", "heartbeat", "queue", "shadow"] {
             assert!(ENTRY.is_later(name) && ENTRY_OWN.is_later(name), "{name}");
         }
     }

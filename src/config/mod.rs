@@ -290,7 +290,7 @@ pub struct MemberText {
     pub headers: Vec<HeaderText>,
     /// Its share beside its neighbours of the same order.
     pub weight: f64,
-    /// Lower ones are tried first.
+    /// Lower ones are tried first; [`model::LAST`]: the file gives it none.
     pub order: u32,
 }
 
@@ -369,7 +369,8 @@ impl Config {
 
     /// Whether the file says nothing that could be asked for, as while it is being written.
     pub fn says_nothing(&self) -> bool {
-        self.endpoints.iter().all(|endpoint| endpoint.is_made) && self.keys.is_empty() && self.master_key.is_none()
+        let no_routes = self.endpoints.iter().all(|endpoint| endpoint.is_made) && self.models.deployments.is_empty();
+        no_routes && self.keys.is_empty() && self.master_key.is_none()
     }
 }
 
@@ -389,13 +390,23 @@ impl Endpoint {
     /// Whether an upstream request of this entry carries a secret of ours: a value from a reference, or any value under
     /// a name that credentials are known to have.
     pub fn injects_secret(&self) -> bool {
-        let headers = self.headers.iter().any(HeaderText::is_secret);
-        let target = match &self.target {
-            Some((TargetText::Adapter { .. }, _)) => true,
-            Some((TargetText::Url { query, .. }, _)) => query.iter().any(QueryText::is_secret),
-            None => false,
-        };
-        headers || target || self.default_query.iter().any(QueryText::is_secret)
+        let members = self.targets.iter();
+        let headers = self.headers.iter().chain(members.clone().flat_map(|member| &member.headers));
+        let targets = self.target.iter().chain(members.filter_map(|member| member.target.as_ref()));
+        let mut query = self.default_query.iter();
+        headers.into_iter().any(HeaderText::is_secret)
+            || targets.into_iter().any(|(target, _)| target.is_secret())
+            || query.any(QueryText::is_secret)
+    }
+}
+
+impl TargetText {
+    /// Whether what is sent there carries a secret of ours.
+    fn is_secret(&self) -> bool {
+        match self {
+            Self::Adapter { .. } => true,
+            Self::Url { query, .. } => query.iter().any(QueryText::is_secret),
+        }
     }
 }
 

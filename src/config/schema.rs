@@ -6,8 +6,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::config::fields::{
-    DNS, ENTRY, ENTRY_OWN, ENTRY_TLS, Field, GENERAL, KEY, Kind, LIMITS, LISTEN, LISTEN_TLS, LITELLM, MODEL,
-    MODEL_INFO, MODEL_PARAMS, ROUTER, Shape, Standing, TIMEOUTS, TOLLGATE, TOP,
+    CREDENTIAL, CREDENTIAL_VALUES, DNS, ENTRY, ENTRY_OWN, ENTRY_TLS, Field, GENERAL, KEY, Kind, LIMITS, LISTEN,
+    LISTEN_TLS, LITELLM, MEMBER, MODEL, MODEL_INFO, MODEL_OWN, MODEL_PARAMS, ROUTER, Shape, Standing, TIMEOUTS,
+    TOLLGATE, TOP,
 };
 
 /// Where the schema says it lives.
@@ -31,7 +32,15 @@ fn mapping(shape: &Shape) -> Value {
     if let (true, Value::Object(fields)) = (shape.closed, &mut schema) {
         fields.insert("additionalProperties".into(), json!(false));
         if shape.path == ENTRY.path {
-            fields.insert("required".into(), json!(["path", "target"]));
+            fields.insert("required".into(), json!(["path"]));
+            fields.insert(
+                "anyOf".into(),
+                json!([
+                    { "required": ["target"] },
+                    { "required": ["targets"] },
+                    { "required": ["tollgate"], "properties": { "tollgate": { "required": ["targets"] } } },
+                ]),
+            );
         }
     }
     schema
@@ -77,6 +86,10 @@ fn nested(shape: &Shape, name: &str) -> Option<Value> {
         ("", "model_list") => list(&MODEL),
         ("general_settings", "pass_through_endpoints") => list(&ENTRY),
         ("general_settings.pass_through_endpoints[]", "tollgate") => of(&ENTRY_OWN),
+        (path, "targets") if path == ENTRY.path || path == ENTRY_OWN.path => Some(json!({
+            "type": ["array", "null"],
+            "items": { "anyOf": [{ "type": "string" }, mapping(&MEMBER)] },
+        })),
         (path, "tls") if path == ENTRY.path || path == ENTRY_OWN.path => of(&ENTRY_TLS),
         ("tollgate", "dns") => of(&DNS),
         ("tollgate", "timeouts") => of(&TIMEOUTS),
@@ -89,6 +102,9 @@ fn nested(shape: &Shape, name: &str) -> Option<Value> {
         ("tollgate.listen[]", "tls") => of(&LISTEN_TLS),
         ("model_list[]", "litellm_params") => of(&MODEL_PARAMS),
         ("model_list[]", "model_info") => of(&MODEL_INFO),
+        ("model_list[]", "tollgate") => of(&MODEL_OWN),
+        ("", "credential_list") => list(&CREDENTIAL),
+        ("credential_list[]", "credential_values") => of(&CREDENTIAL_VALUES),
         _ => None,
     }
 }

@@ -6,9 +6,12 @@
 
 use crate::config::env::{Environ, Expanded, expand};
 use crate::config::error::{Report, Site};
-use crate::config::fields::{GENERAL, Shape, Standing};
+use crate::config::fields::{GENERAL, MODEL_INFO, MODEL_PARAMS, Shape, Standing};
 pub use crate::config::raw::shorten;
 use crate::config::raw::{Entry, Node, Value};
+
+/// How parameters of a model begin that may be credentials of a cloud, and are nothing to send in a body.
+const CLOUDS: &[&str] = &["aws_", "azure_", "gcs_", "oci_", "s3_", "vertex_", "watsonx_"];
 
 /// A mapping being read.
 pub struct Section<'a> {
@@ -247,9 +250,22 @@ fn unknown(site: &Site, name: &str, shape: &Shape, report: &mut Report) {
             return;
         }
     }
+    // LiteLLM keeps whatever stands there, for who reads it.
+    if shape.path == MODEL_INFO.path {
+        return;
+    }
+    if shape.path == MODEL_PARAMS.path && CLOUDS.iter().any(|start| name.starts_with(start)) {
+        report.notice(
+            site,
+            format!("`{}` has no effect: it is for a provider that is not served yet", shorten(name)),
+            "",
+        );
+        return;
+    }
     let what = format!("`{}` is not a key that is known here", shorten(name));
     let mend = match shape.nearest(name) {
         Some(nearest) => format!("did you mean `{nearest}`?"),
+        None if shape.path == MODEL_PARAMS.path => "write it under extra_body to send it to the model".into(),
         None => "remove it".into(),
     };
     if shape.closed {

@@ -1,8 +1,7 @@
 //! The tree of a file becomes a [`Config`]; every problem is gathered on the way.
 //!
-//! The law of open routes stands here: while every listener is loopback an entry without `auth` is open, as the
-//! specification says; with any other listener an entry that injects a secret must say what it wants, and a master key
-//! that everybody knows must be permitted by name.
+//! The law of the master key stands here: one that everybody knows must be permitted by name where any listener is reachable from
+//! outside. `open` has the law of open routes.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -17,13 +16,22 @@ use crate::config::section::{Section, expand_at, scalar, shorten};
 use crate::config::{Config, Endpoint, Limits, Network, Overrides};
 use crate::secret::Secret;
 
+mod adapters;
+mod backend;
+mod deployment;
 mod edge;
 mod endpoint;
+mod headers;
 mod keys;
 mod listen;
 mod log;
 mod made;
+mod models;
 mod network;
+mod open;
+mod parameters;
+mod router;
+mod targets;
 mod tls;
 
 /// LiteLLM's default silence, in seconds.
@@ -66,6 +74,7 @@ pub(super) struct Defaults {
     pub(super) retry_non_idempotent: bool,
     pub(super) allow_metadata: bool,
     pub(super) accepted: Vec<String>,
+    pub(super) adapters: adapters::Adapters,
 }
 
 /// Validates the tree of the file at `path`.
@@ -82,7 +91,7 @@ pub fn config(
     let own = top.section("tollgate", &TOLLGATE, &accepted, report);
     let general = top.section("general_settings", &GENERAL, &accepted, report);
     let library = top.section("litellm_settings", &LITELLM, &accepted, report);
-    let _ = top.section("router_settings", &ROUTER, &accepted, report);
+    let router = top.section("router_settings", &ROUTER, &accepted, report);
     check_accepted(own.as_ref(), report);
     let folder = path.parent().unwrap_or(Path::new(""));
     let edge = edge::read(own.as_ref(), report);
@@ -98,9 +107,18 @@ pub fn config(
         silence_seconds: seconds(general.as_ref(), "pass_through_request_timeout", report).unwrap_or(DEFAULT_SILENCE),
         retry_non_idempotent: flag("retry_non_idempotent", report).unwrap_or(false),
         allow_metadata: flag("allow_metadata", report).unwrap_or(false),
+        adapters: adapters::Adapters::read(own.as_ref(), &overrides.adapters, report),
         accepted,
     };
-    let mut endpoints = endpoints(general.as_ref(), &defaults, &environ, top.site(), report);
+    let models = models::read(&top, router.as_ref(), library.as_ref(), &defaults.accepted, &environ, report);
+    let mut endpoints = endpoints(general.as_ref(), &defaults, &environ, report);
+    if endpoints.is_empty() && top.entry("model_list").is_none() && report.is_clean() {
+        report.notice(
+            top.site(),
+            "the file has no routes: every request will be answered 404",
+            "add general_settings.pass_through_endpoints or model_list",
+        );
+    }
     endpoints.extend(made::read(&overrides.stored, own.as_ref(), &defaults, &environ, report));
     refuse_database(general.as_ref(), report);
     let store = own.as_ref().and_then(|own| store(own, folder, report));
@@ -109,7 +127,8 @@ pub fn config(
     unique_ids(&endpoints, report);
     // Keys of the file open routes too, and so do those of a store that somebody has set up.
     let openable = key_meant || !keys.is_empty() || store.is_some();
-    guard_open_routes(&endpoints, &outside, openable, report);
+    open::routes(&endpoints, &outside, openable, report);
+    let models = open::models(models, &endpoints, &outside, openable, report);
     Some(Config {
         site: top.site().clone(),
         admin,
@@ -123,7 +142,7 @@ pub fn config(
         log: log::read(own.as_ref(), folder, report),
         key_header: general.as_ref().and_then(|general| general.text("litellm_key_header_name", report)),
         limits: Limits { requests: edge.requests, failures: edge.failures, ..limits(general.as_ref(), report) },
-        models: super::model::Models::default(),
+        models,
         store,
         keys,
         grants_required: own.as_ref().is_some_and(|own| keys::grants_required(own, report)),
@@ -135,25 +154,16 @@ pub fn config(
     })
 }
 
-/// The routes of the file. That there is none is worth a word only where nothing else is wrong.
+/// The routes of the file.
 fn endpoints(
     general: Option<&Section<'_>>,
     defaults: &Defaults,
     environ: &dyn Environ,
-    top: &Site,
     report: &mut Report,
 ) -> Vec<Endpoint> {
     let list = general.and_then(|general| general.list("pass_through_endpoints", report)).unwrap_or_default();
     let read = |(node, site): (_, Site)| endpoint::read(node, &site, defaults, environ, report);
-    let endpoints: Vec<Endpoint> = list.into_iter().filter_map(read).collect();
-    if endpoints.is_empty() && report.is_clean() {
-        report.notice(
-            top,
-            "the file has no routes: every request will be answered 404",
-            "add general_settings.pass_through_endpoints",
-        );
-    }
-    endpoints
+    list.into_iter().filter_map(read).collect()
 }
 
 /// Read before anything else, since every other section asks it.
@@ -286,6 +296,11 @@ pub(super) fn quota(section: &Section<'_>, key: &str, report: &mut Report) -> Op
     section.count(key, report).map(|count| u32::try_from(count).unwrap_or(u32::MAX))
 }
 
+/// Lower ones are tried first; what says nothing comes last.
+pub(super) fn order(section: &Section<'_>, report: &mut Report) -> u32 {
+    quota(section, "order", report).unwrap_or(super::model::LAST)
+}
+
 fn limits(general: Option<&Section<'_>>, report: &mut Report) -> Limits {
     let Some(general) = general else { return Limits::default() };
     let megabytes = general.number("max_request_size_mb", report);
@@ -352,33 +367,6 @@ fn unique_ids(endpoints: &[Endpoint], report: &mut Report) {
             None => {
                 seen.insert(id, site);
             }
-        }
-    }
-}
-
-fn guard_open_routes(endpoints: &[Endpoint], listen: &[Listen], has_key: bool, report: &mut Report) {
-    let loopback = all_loopback(listen);
-    for endpoint in endpoints {
-        let path = endpoint.name();
-        match endpoint.auth {
-            Some(true) if !has_key => report.problem(
-                &endpoint.site,
-                format!("`{path}` requires a key, and there is none that could open it"),
-                "set general_settings.master_key, or write auth: false",
-            ),
-            None if endpoint.injects_secret() && !loopback => report.problem(
-                &endpoint.site,
-                format!(
-                    "`{path}` injects a secret, a listener is reachable from outside, and nobody said who may use it"
-                ),
-                "write auth: true or auth: false here, or tollgate.default_auth",
-            ),
-            None if endpoint.injects_secret() => report.notice(
-                &endpoint.site,
-                format!("`{path}` is open and injects a secret: whoever reaches this machine's loopback may use it"),
-                "write auth: true to require a key, or auth: false to say that it is meant",
-            ),
-            _ => {}
         }
     }
 }

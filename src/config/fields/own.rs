@@ -50,6 +50,7 @@ pub const TOLLGATE: Shape = Shape {
         ),
         honoured("watch", Kind::Bool, "true: the config is read again when one of its files changes, as after SIGHUP"),
         honoured("limits", Kind::Map, "what clients may use of the proxy"),
+        honoured("adapters", Kind::Map, "names that targets have, each with the adapter that is meant: anthropic"),
         honoured("keys", Kind::List, "virtual keys that need no store"),
         honoured(
             "store",

@@ -1,0 +1,208 @@
+//! One entry of `model_list`.
+//!
+//! Who serves it is `backend`'s, parameters of requests are `parameters`'; names of headers are judged one floor up.
+
+use sha2::{Digest as _, Sha256};
+
+use super::backend::{self, Params};
+use super::endpoint::required;
+use super::models::Credential;
+use super::{headers, order, parameters, quota, seconds};
+use crate::config::env::{Environ, names_variable};
+use crate::config::error::{Report, Site};
+use crate::config::fields::{MODEL, MODEL_INFO, MODEL_OWN, MODEL_PARAMS};
+use crate::config::model::Deployment;
+use crate::config::raw::{Node, Value};
+use crate::config::section::{Section, shorten};
+use crate::config::{HeaderText, is_credential_name};
+
+/// Parameters that only some models take.
+const TAKES: &[&str] = &["top_k", "reasoning_content"];
+/// OpenAI's field for the organization that is charged.
+const ORGANIZATION: &str = "OpenAI-Organization";
+
+/// An entry, and what its group is weighed by.
+pub(super) struct Read {
+    pub(super) deployment: Deployment,
+    /// Where its id is written.
+    pub(super) id_site: Option<Site>,
+    pub(super) weight: Option<f64>,
+    pub(super) rpm: Option<f64>,
+    pub(super) tpm: Option<f64>,
+}
+
+/// What the entry `node` is called, whatever is wrong with the rest of it.
+pub(super) fn name_of(node: &Node) -> Option<String> {
+    let Value::Map(entries) = &node.value else { return None };
+    match entries.iter().find(|entry| entry.key == "model_name").map(|entry| &entry.node.value) {
+        Some(Value::Text(name) | Value::Number(name)) => Some(name.clone()),
+        _ => None,
+    }
+}
+
+/// Reads the entry `node` at `site`.
+pub(super) fn read(
+    node: &Node,
+    site: &Site,
+    credentials: &[Credential<'_>],
+    accepted: &[String],
+    environ: &dyn Environ,
+    report: &mut Report,
+) -> Option<Read> {
+    let entry = Section::open(node, &site.path, &MODEL, accepted, report)?;
+    let own = entry.section("tollgate", &MODEL_OWN, &[], report);
+    let takes = own.as_ref().map_or_else(Vec::new, |own| takes(own, report));
+    let name = name(&entry, report);
+    let info = entry.section("model_info", &MODEL_INFO, accepted, report);
+    let info_text = |key: &str, report: &mut Report| info.as_ref().and_then(|info| info.text(key, report));
+    let id = info_text("id", report).filter(|(id, site)| is_id(id, site, report));
+    let base_model = info_text("base_model", report).map(|(text, _)| text);
+    let mode = info_text("mode", report).map(|(text, _)| text);
+    let section = match entry.section("litellm_params", &MODEL_PARAMS, accepted, report) {
+        Some(section) => section,
+        None => {
+            if entry.entry("litellm_params").is_none() {
+                report.problem(entry.site(), "`litellm_params` is missing", "write `model` below it: PROVIDER/NAME");
+            }
+            return None;
+        }
+    };
+    let params = Params { own: &section, credential: credential(&section, credentials, report) };
+    let lead = backend::read(&params, name.as_deref(), environ, report);
+    let tpm = section.number("tpm", report);
+    if let Some(entry) = section.entry("tpm") {
+        let what = "`tpm` is a weight here and no limit: tokens are not counted yet";
+        report.notice(&section.site_of(entry), what, "write rpm for a limit");
+    }
+    let limit = section.number("rpm", report);
+    let weight = section.number("weight", report);
+    let mut headers = headers::plain(&section, "extra_headers", environ, report);
+    headers.extend(headers::plain(&section, "headers", environ, report));
+    headers.extend(organization(&params, environ, report));
+    let requests = limit.and_then(|_| quota(&section, "rpm", report));
+    let parallel = quota(&section, "max_parallel_requests", report);
+    let order = order(&section, report);
+    let timeout_seconds = seconds(Some(&section), "timeout", report);
+    let stream_timeout_seconds = seconds(Some(&section), "stream_timeout", report);
+    let defaults = parameters::read(&section, report);
+    let (name, (lead, model)) = (name?, lead?);
+    let deployment = Deployment {
+        id: id.as_ref().map_or_else(|| digest(node), |(id, _)| id.clone()),
+        site: entry.site().clone(),
+        name,
+        lead,
+        model,
+        requests,
+        parallel,
+        weight: 1.0,
+        order,
+        timeout_seconds,
+        stream_timeout_seconds,
+        headers,
+        defaults,
+        takes,
+        base_model,
+        mode,
+    };
+    Some(Read { deployment, id_site: id.map(|(_, site)| site), weight, rpm: limit, tpm })
+}
+
+fn name(entry: &Section<'_>, report: &mut Report) -> Option<String> {
+    let (name, site) = required(entry, "model_name", "what clients ask for", report)?;
+    let fault = if name.trim() != name || name.is_empty() || name.contains(char::is_control) {
+        Some(("a name is not empty, and has no space around it", "write what clients send as `model`"))
+    } else if names_variable(&name) {
+        Some(("a name is not expanded: os.environ/ has no meaning in it", "write the name itself"))
+    } else if name.matches('*').count() > 1 {
+        Some(("a name holds at most one `*`", "write an entry for each kind of name"))
+    } else {
+        None
+    };
+    if let Some((what, mend)) = fault {
+        report.problem(&site, what, mend);
+    }
+    fault.is_none().then_some(name)
+}
+
+/// It stands in a field of answers.
+fn is_id(id: &str, site: &Site, report: &mut Report) -> bool {
+    let good = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic());
+    if !good {
+        report.problem(site, "an id is a word of printable ASCII", "write another, or leave it out");
+    }
+    good
+}
+
+fn takes(own: &Section<'_>, report: &mut Report) -> Vec<String> {
+    let mut out = Vec::new();
+    for (name, site) in own.texts("takes", report).unwrap_or_default() {
+        if TAKES.contains(&name.as_str()) {
+            out.push(name);
+        } else {
+            let what = format!("`{}` is not a parameter that is known to differ", shorten(&name));
+            report.problem(&site, what, format!("write {}", TAKES.join(" or ")));
+        }
+    }
+    out
+}
+
+fn credential<'c, 'n>(
+    section: &Section<'_>,
+    credentials: &'c [Credential<'n>],
+    report: &mut Report,
+) -> Option<&'c Section<'n>> {
+    let (name, site) = section.text("litellm_credential_name", report)?;
+    let found = credentials.iter().find(|known| known.name == name);
+    if found.is_none() {
+        let what = format!("no entry of credential_list is called `{}`", shorten(&name));
+        let known: Vec<&str> = credentials.iter().map(|known| known.name.as_str()).collect();
+        let mend = if known.is_empty() { "add it".into() } else { format!("write one of: {}", known.join(", ")) };
+        report.problem(&site, what, mend);
+    }
+    found.map(|known| &known.values)
+}
+
+fn organization(params: &Params<'_, '_>, environ: &dyn Environ, report: &mut Report) -> Option<HeaderText> {
+    let (section, key) = params.holding(&["organization"], report)?;
+    let (value, site) = section.expanded(key, environ, report)?;
+    Some(HeaderText { name: ORGANIZATION.into(), value, site })
+}
+
+/// What an entry without an id is known by: what it says, but for what may be a secret.
+fn digest(node: &Node) -> String {
+    let mut hash = Sha256::new();
+    feed(node, &mut hash);
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn feed(node: &Node, hash: &mut Sha256) {
+    let mut put = |kind: u8, text: &str| {
+        hash.update([kind]);
+        hash.update(text.len().to_be_bytes());
+        hash.update(text);
+    };
+    match &node.value {
+        Value::Null => put(0, ""),
+        Value::Bool(value) => put(1, if *value { "true" } else { "false" }),
+        Value::Number(text) => put(2, text),
+        Value::Text(text) => put(3, text),
+        Value::List(items) => {
+            put(4, "");
+            items.iter().for_each(|item| feed(item, hash));
+            hash.update([5]);
+        }
+        Value::Map(entries) => {
+            put(6, "");
+            let literal = |node: &Node| matches!(&node.value, Value::Text(text) if !names_variable(text));
+            let mut sorted: Vec<_> =
+                entries.iter().filter(|entry| !(is_credential_name(&entry.key) && literal(&entry.node))).collect();
+            sorted.sort_by(|one, other| one.key.cmp(&other.key));
+            for entry in sorted {
+                hash.update(entry.key.len().to_be_bytes());
+                hash.update(&entry.key);
+                feed(&entry.node, hash);
+            }
+            hash.update([7]);
+        }
+    }
+}
