@@ -18,8 +18,11 @@ const SAID_ELSEWHERE: &[&str] = &["id", "is_from_config", "problem"];
 
 /// The entry that `body` makes, as it is kept.
 pub fn new(body: &Body) -> Result<Body, Fault> {
+    let lacks = |body: &Body, field: &str| body.get(field).is_none_or(is_empty);
+    let own = body.get("tollgate").and_then(Value::as_object);
+    let several = [Some(body), own].into_iter().flatten().any(|body| !lacks(body, "targets"));
     for field in ["path", "target"] {
-        if body.get(field).is_none_or(is_empty) {
+        if lacks(body, field) && !(several && field == "target") {
             return Err(BadField::Missing(field).into());
         }
     }
@@ -55,7 +58,13 @@ fn unmasked(name: &str, value: &Value, before: Option<&Value>) -> Result<Value, 
             };
             map.iter().map(inner).collect::<Result<Map<_, _>, Fault>>().map(Value::Object)
         }
+        Value::Array(items) => {
+            let inner = |(at, value): (usize, &Value)| unmasked(name, value, before.and_then(|before| before.get(at)));
+            items.iter().enumerate().map(inner).collect::<Result<Vec<_>, Fault>>().map(Value::Array)
+        }
         Value::String(text) if text.contains(MASK) => {
+            // An item of `targets` that is text is a target.
+            let name = if name == "targets" { "target" } else { name };
             let kept = before.filter(|before| before.as_str().is_some_and(|known| shown_text(name, known) == *text));
             kept.cloned().ok_or(Fault::Masked)
         }
@@ -68,13 +77,7 @@ pub fn show(id: &str, entry: &Body, problem: Option<String>) -> Value {
     let mut out = Map::new();
     out.insert("id".into(), id.into());
     for (name, value) in entry {
-        let shown = match (name.as_str(), value) {
-            ("headers", Value::Object(map)) => each(map, |_, text| literal(text)),
-            ("default_query_params", Value::Object(map)) => each(map, shown_text),
-            ("target", Value::String(text)) => shown_text("target", text).into(),
-            (_, other) => other.clone(),
-        };
-        out.insert(name.clone(), shown);
+        out.insert(name.clone(), shown(name, value));
     }
     out.insert("is_from_config".into(), false.into());
     if let Some(problem) = problem {
@@ -83,13 +86,36 @@ pub fn show(id: &str, entry: &Body, problem: Option<String>) -> Value {
     out.into()
 }
 
+/// A field of an entry, or of one of its targets.
+fn shown(name: &str, value: &Value) -> Value {
+    match (name, value) {
+        ("headers", Value::Object(map)) => each(map, |_, text| literal(text)),
+        ("default_query_params", Value::Object(map)) => each(map, shown_text),
+        ("target", Value::String(text)) => shown_text("target", text).into(),
+        ("targets", Value::Array(items)) => {
+            items.iter().map(|item| shown(if item.is_string() { "target" } else { "tollgate" }, item)).collect()
+        }
+        ("tollgate", Value::Object(map)) => {
+            map.iter().map(|(name, value)| (name.clone(), shown(name, value))).collect::<Map<_, _>>().into()
+        }
+        (_, other) => other.clone(),
+    }
+}
+
 /// An entry of the config file.
 pub fn show_fixed(endpoint: &Endpoint) -> Value {
     let headers = endpoint.headers.iter().map(|header| (header.name.clone(), Value::from(MASK)));
     let query = endpoint.default_query.iter().map(|text| (text.name.clone(), value(text).into()));
+    let targets = endpoint.targets.iter().map(|member| {
+        let headers = member.headers.iter().map(|header| (header.name.clone(), Value::from(MASK)));
+        json!({
+            "target": member.target.as_ref().map(|(target, _)| target_text(target)),
+            "headers": headers.collect::<Map<_, _>>(), "weight": member.weight,
+        })
+    });
     json!({
         "id": id(endpoint), "path": endpoint.name(),
-        "target": endpoint.target.as_ref().map(|(target, _)| target_text(target)),
+        "target": endpoint.target.as_ref().map(|(target, _)| target_text(target)), "targets": targets.collect::<Vec<_>>(),
         "headers": headers.collect::<Map<_, _>>(), "default_query_params": query.collect::<Map<_, _>>(),
         "auth": endpoint.auth.unwrap_or(false), "forward_headers": endpoint.forward_headers,
         "include_subpath": endpoint.include_subpath,
@@ -183,6 +209,19 @@ mod tests {
         for field in ["target", "headers", "default_query_params"] {
             assert_eq!(after[field], entry[field], "{field}");
         }
+        let several = json!([
+            "https://a.test/x?key=secret-3", {"target": "https://b.test/?token=secret-4", "headers": {"X-Key": "secret-5"}},
+        ]);
+        for body_of in [
+            json!({"path": "/a", "targets": several}),
+            json!({"path": "/a", "tollgate": {"targets": several, "rpm_limit": 5}}),
+        ] {
+            let entry = new(&body(body_of)).expect("an entry of several targets");
+            let shown = show("id-2", &entry, None);
+            assert!(!shown.to_string().contains("secret"), "{shown}");
+            assert_eq!(changed(&entry, &body(shown)), Ok(entry));
+        }
+        assert!(new(&body(json!({"path": "/a", "targets": []}))).is_err());
         for (text, expected) in [
             ("os.environ/USER:literal", MASK),
             ("os.environ/KEY", "os.environ/KEY"),
