@@ -1,6 +1,8 @@
 //! Anthropic's Messages API (`anthropic-version: 2023-06-01`) on OpenAI's Chat Completions.
 
+mod estimate;
 mod notes;
+pub mod request;
 
 pub use notes::Notes;
 
