@@ -215,6 +215,7 @@ impl Arguments {
 const GROUPS: &[(&str, &[&str])] = &[
     ("To begin", &["init"]),
     ("Before you serve", &["check", "explain", "schema"]),
+    ("Without a server", &["complete", "translate"]),
     ("While it serves", &["key", "reload", "history", "rollback", "health"]),
     ("Around it", &["completions", "man"]),
 ];

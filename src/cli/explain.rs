@@ -173,9 +173,11 @@ fn explained(asked: &Asked, snapshot: &Snapshot) -> (Page, bool) {
                 |principal| format!("{}, by the key in the request", principal.name()),
             );
             page.row("caller", &caller);
-            page.row("models", &snapshot.models.names().join(", "));
+            let names = snapshot.models.names();
+            let none = "none: whatever the body asks for is refused, 404";
+            page.row("models", if names.is_empty() { none.to_owned() } else { names.join(", ") }.as_str());
             page.row("body", &format!("at most {} bytes", pending.most_bytes(snapshot)));
-            (page, true)
+            (page, !names.is_empty())
         }
         Step::Methods(methods) => {
             page.row("answer", &format!("204, Allow: {}", methods.join(", ")));

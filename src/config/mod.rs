@@ -362,11 +362,6 @@ pub struct HeaderText {
 }
 
 impl Config {
-    /// Whether no key opens anything: there is none, and no store that somebody has set up.
-    pub fn opens_nothing(&self) -> bool {
-        self.master_key.is_none() && self.keys.is_empty() && self.store.is_none()
-    }
-
     /// Whether the file says nothing that could be asked for, as while it is being written.
     pub fn says_nothing(&self) -> bool {
         let no_routes = self.endpoints.iter().all(|endpoint| endpoint.is_made) && self.models.deployments.is_empty();

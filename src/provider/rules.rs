@@ -80,6 +80,10 @@ pub fn fit(chat: &mut Map<String, Value>, provider: &Provider, model: &str, take
     if !ours && !has("service_tier") {
         leave_out(chat, &["service_tier"], &mut dropped);
     }
+    if !provider.has_stream_options {
+        // It says how many tokens there were without being asked.
+        chat.shift_remove("stream_options");
+    }
     if !has("reasoning_content") {
         forget_reasoning(chat);
     }
@@ -133,16 +137,7 @@ mod tests {
     }
 
     fn provider(style: Style) -> Provider {
-        Provider {
-            name: "x",
-            base: None,
-            auth: super::super::Auth::Bearer,
-            key_variables: &[],
-            base_variables: &[],
-            is_open: false,
-            style,
-            source: "",
-        }
+        Provider { style, ..super::super::PROVIDERS[0] }
     }
 
     #[test]

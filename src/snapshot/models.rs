@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::group::Group;
 use super::health::Patience;
+use crate::config::model::Alias;
 use crate::provider::Provider;
 
 /// The models that can be asked for.
@@ -20,11 +21,13 @@ pub struct Models {
     groups: FxHashMap<String, Arc<ModelGroup>>,
     /// Longest first.
     patterns: Vec<(Pattern, Arc<ModelGroup>)>,
-    aliases: FxHashMap<String, String>,
+    aliases: FxHashMap<String, Alias>,
     fallbacks: FxHashMap<String, Vec<String>>,
     default_fallbacks: Vec<String>,
     /// How often a request is tried again.
     pub retries: u32,
+    /// How long the one that failed is left alone before it is asked again, at least.
+    pub pause: Duration,
     /// When a deployment rests.
     pub patience: Patience,
 }
@@ -98,10 +101,11 @@ impl Models {
     /// Models, of their groups in the file's order.
     pub(super) fn new(groups: BTreeMap<String, ModelGroup>, router: &crate::config::model::Router) -> Self {
         let mut models = Self {
-            aliases: router.aliases.iter().cloned().collect(),
+            aliases: router.aliases.iter().map(|alias| (alias.name.clone(), alias.clone())).collect(),
             fallbacks: router.fallbacks.iter().cloned().collect(),
             default_fallbacks: router.default_fallbacks.clone(),
             retries: router.retries,
+            pause: Duration::from_secs_f64(router.retry_after_seconds),
             patience: Patience { fails: router.allowed_fails, cooldown: millis(router.cooldown_seconds) },
             ..Self::default()
         };
@@ -125,7 +129,7 @@ impl Models {
 
     /// The group that serves `name`.
     pub fn find(&self, name: &str) -> Option<Asked> {
-        let name = self.aliases.get(name).map_or(name, String::as_str);
+        let name = self.aliases.get(name).map_or(name, |alias| alias.group.as_str());
         if let Some(group) = self.groups.get(name) {
             return Some(Asked { group: Arc::clone(group), star: None });
         }
@@ -146,8 +150,8 @@ impl Models {
     /// The names that can be asked for, sorted; patterns too.
     pub fn names(&self) -> Vec<&str> {
         let patterns = self.patterns.iter().map(|(_, group)| group.name.as_str());
-        let mut names: Vec<&str> =
-            self.groups.keys().chain(self.aliases.keys()).map(String::as_str).chain(patterns).collect();
+        let aliases = self.aliases.values().filter(|alias| !alias.hidden).map(|alias| alias.name.as_str());
+        let mut names: Vec<&str> = self.groups.keys().map(String::as_str).chain(aliases).chain(patterns).collect();
         names.sort_unstable();
         names
     }

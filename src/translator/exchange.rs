@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use pingora::ErrorType;
 use pingora::http::RequestHeader;
-use pingora::prelude::{Error, HttpPeer, Result};
+use pingora::prelude::{Error, HttpPeer, OrErr, Result};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::client::HttpSession;
 use serde_json::Value;
@@ -133,7 +134,7 @@ impl Translator {
         let (body, dropped) = body(attempt, deployment, &model, native).ok_or_else(internal)?;
         let path = provider::path(deployment.provider, operation, &model);
         let path = attempt.member.target.path_and_query(path.as_bytes(), None, &|_| None, &|_| false);
-        let request = request(attempt, &path, body.len()).map_err(|_| internal())?;
+        let request = request(attempt, operation, &path, body.len()).map_err(|_| internal())?;
         witness.asked(&deployment.id, Instant::now());
         let exchange = async {
             let (mut session, peer, reused) = self.connect(attempt).await?;
@@ -227,7 +228,7 @@ fn body(attempt: Attempt<'_>, deployment: &Deployment, model: &str, native: bool
     serde_json::to_vec(&chat).ok().map(|body| (Bytes::from(body), dropped))
 }
 
-fn request(attempt: Attempt<'_>, path: &[u8], length: usize) -> Result<RequestHeader> {
+fn request(attempt: Attempt<'_>, operation: Operation, path: &[u8], length: usize) -> Result<RequestHeader> {
     let Attempt { wish, member, .. } = attempt;
     let mut request = RequestHeader::build("POST", path, Some(12))?;
     request.insert_header(header::HOST, member.target.host_value.clone())?;
@@ -247,6 +248,17 @@ fn request(attempt: Attempt<'_>, path: &[u8], length: usize) -> Result<RequestHe
     }
     for header in member.headers.configured() {
         request.insert_header(header.written.clone(), header.value.clone())?;
+    }
+    // Where Anthropic speaks as OpenAI does, it takes its key as OpenAI does
+    // (<https://docs.anthropic.com/en/api/openai-sdk>).
+    if style == Some(Style::Anthropic)
+        && operation == Operation::Chat
+        && let Some(key) = request.remove_header("x-api-key")
+    {
+        let mut value = HeaderValue::from_bytes(&[b"Bearer ", key.as_bytes()].concat())
+            .or_err(ErrorType::InvalidHTTPHeader, "the key")?;
+        value.set_sensitive(true);
+        request.insert_header(header::AUTHORIZATION, value)?;
     }
     Ok(request)
 }

@@ -150,7 +150,10 @@ impl Translator {
                     if wait.is_some_and(|wait| wait > LONGEST_PAUSE) {
                         break;
                     }
-                    if reply::unless_gone(http, sleep(pause.max(wait.unwrap_or_default()))).await.is_none() {
+                    if reply::unless_gone(http, sleep(pause.max(models.pause).max(wait.unwrap_or_default())))
+                        .await
+                        .is_none()
+                    {
                         return Tally::Gone;
                     }
                     continue;

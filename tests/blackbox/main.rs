@@ -24,6 +24,7 @@ mod listeners;
 mod litellm;
 mod log;
 mod metrics;
+mod models;
 mod names;
 mod probe;
 mod reload;
