@@ -16,7 +16,11 @@ pub(super) fn run(environ: &Process, settings: &Settings, path: &Path) -> u8 {
     match compiled {
         Some((config, _)) => {
             let (routes, warnings) = (count(config.endpoints.len(), "route"), count(report.notices.len(), "warning"));
-            say(&format!("{}: {routes}, {warnings}\n", path.display()));
+            let models = match config.models.deployments.len() {
+                0 => String::new(),
+                number => format!("{}, ", count(number, "deployment")),
+            };
+            say(&format!("{}: {routes}, {models}{warnings}\n", path.display()));
             OK
         }
         None => {

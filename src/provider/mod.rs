@@ -36,6 +36,8 @@ pub struct Provider {
     pub version: Option<(&'static str, &'static str)>,
     /// What its own names of models begin with, where the file may leave that out.
     pub model_start: &'static str,
+    /// What LiteLLM's users write before such a name to say how it is to be asked, and the model whose rules are meant.
+    pub series: &'static [(&'static str, Option<&'static str>)],
     /// Whether a request may ask for its usage at the end of a stream (`stream_options`).
     pub has_stream_options: bool,
     /// Whether it can be called without a key.
@@ -123,10 +125,16 @@ impl Provider {
         format!("{base}{}", there.next_back().map_or(self.base_end, |(_, rest)| rest))
     }
 
-    /// The name by which it knows the model that the file calls `model`.
-    pub fn model_of(&self, model: &str) -> String {
-        let whole = model.contains('*') || self.model_start.is_empty() || model.contains('/');
-        if whole { model.to_owned() } else { format!("{}{model}", self.model_start) }
+    /// The name by which it knows the model that the file calls `model`, and the model whose rules hold where that name does not
+    /// say it.
+    pub fn model_of(&self, model: &str) -> (String, Option<&'static str>) {
+        for (start, base) in self.series {
+            if let Some(rest) = model.strip_prefix(start) {
+                return (rest.to_owned(), *base);
+            }
+        }
+        let whole = model.contains(['*', '/']) || self.model_start.is_empty();
+        (if whole { model.to_owned() } else { format!("{}{model}", self.model_start) }, None)
     }
 }
 
@@ -271,10 +279,19 @@ mod tests {
 
     #[test]
     fn names_of_models_are_completed_where_the_provider_asks_for_it() {
-        let Some(Known::Served(fireworks)) = of_prefix("fireworks_ai") else { panic!("fireworks_ai") };
-        assert_eq!(fireworks.model_of("llama-v3"), "accounts/fireworks/models/llama-v3");
-        assert_eq!(fireworks.model_of("accounts/x/models/y"), "accounts/x/models/y");
-        assert_eq!(fireworks.model_of("*"), "*");
+        for (prefix, model, expected, base) in [
+            ("fireworks_ai", "llama-v3", "accounts/fireworks/models/llama-v3", None),
+            ("fireworks_ai", "accounts/x/models/y", "accounts/x/models/y", None),
+            ("fireworks_ai", "*", "*", None),
+            ("azure", "my-deployment", "my-deployment", None),
+            ("azure", "o_series/my-deployment", "my-deployment", Some("o1")),
+            ("azure", "gpt5_series/*", "*", Some("gpt-5")),
+            ("openai", "responses/gpt-5", "gpt-5", None),
+            ("openai", "org/model", "org/model", None),
+        ] {
+            let Some(Known::Served(provider)) = of_prefix(prefix) else { panic!("{prefix}") };
+            assert_eq!(provider.model_of(model), (expected.to_owned(), base), "{prefix}/{model}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ const COMPATIBLE: Provider = Provider {
     base_variables: &[],
     version: None,
     model_start: "",
+    series: &[],
     has_stream_options: true,
     is_open: false,
     style: Style::Compatible,
@@ -28,6 +29,7 @@ pub const PROVIDERS: &[Provider] = &[
         base: Some("https://api.openai.com/v1"),
         key_variables: &["OPENAI_API_KEY"],
         base_variables: &["OPENAI_BASE_URL", "OPENAI_API_BASE"],
+        series: &[("responses/", None)],
         style: Style::OpenAi,
         source: "https://platform.openai.com/docs/api-reference",
         ..COMPATIBLE
@@ -46,6 +48,7 @@ pub const PROVIDERS: &[Provider] = &[
         auth: Auth::Field("api-key"),
         key_variables: &["AZURE_OPENAI_API_KEY", "AZURE_API_KEY"],
         base_variables: &["AZURE_API_BASE"],
+        series: &[("o_series/", Some("o1")), ("gpt5_series/", Some("gpt-5")), ("responses/", None)],
         version: Some(("AZURE_API_VERSION", "2025-02-01-preview")),
         style: Style::Azure,
         source: "https://learn.microsoft.com/azure/ai-foundry/openai/reference",

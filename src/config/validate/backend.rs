@@ -47,13 +47,22 @@ impl<'s, 'n> Params<'s, 'n> {
     }
 }
 
-/// Who serves it, and what he calls it. `name`: what clients call it.
+/// Who serves a model.
+pub(super) struct Served {
+    pub(super) lead: Backend,
+    /// What he calls it.
+    pub(super) model: String,
+    /// The model whose rules hold, where that name does not say it.
+    pub(super) base_model: Option<&'static str>,
+}
+
+/// Who serves it. `name`: what clients call it.
 pub(super) fn read(
     params: &Params<'_, '_>,
     name: Option<&str>,
     environ: &dyn Environ,
     report: &mut Report,
-) -> Option<(Backend, String)> {
+) -> Option<Served> {
     let (text, site) = required(params.own, "model", "PROVIDER/NAME", report)?;
     let written = variables(&text, &site, environ, report)?;
     let base = params.expanded(&["api_base", "base_url"], environ, report);
@@ -69,7 +78,9 @@ pub(super) fn read(
     }
     let provider = match known {
         Known::Served(provider) => provider,
-        Known::Unserved(unserved) => return Some((model.unserved(unserved), own_name.to_owned())),
+        Known::Unserved(unserved) => {
+            return Some(Served { lead: model.unserved(unserved), model: own_name.to_owned(), base_model: None });
+        }
     };
     let stars = model.stars(own_name, name, report);
     let base = match base {
@@ -79,7 +90,9 @@ pub(super) fn read(
     let key = key(provider, params, &site, environ, report);
     let version = version(provider, params, &site, environ, report);
     let ((base, secret, site), key, version) = (base?, key?, version?);
-    stars.then(|| (Backend::Provider { provider, base, secret, site, key, version }, provider.model_of(own_name)))
+    let (model, base_model) = provider.model_of(own_name);
+    let lead = Backend::Provider { provider, base, secret, site, key, version };
+    stars.then_some(Served { lead, model, base_model })
 }
 
 /// `model` of an entry.
@@ -178,8 +191,10 @@ type Base = (String, bool, Site);
 /// The base that the file gives, or a variable of the provider's.
 fn written_base(what: &str, provider: &Provider, base: &Expanded, site: Site, report: &mut Report) -> Option<Base> {
     let text = base.text.expose();
-    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-    let fault = if !scheme.is_some_and(|scheme| scheme == "http" || scheme == "https") {
+    let is_url = text.split_once("://").is_some_and(|(scheme, rest)| {
+        matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") && !rest.is_empty() && !rest.starts_with('/')
+    });
+    let fault = if !is_url {
         Some(("is not a URL of http or https", "write https://host/path"))
     } else if text.contains('?') {
         Some(("has a query", "remove `?` and what follows; Azure's version is written as api_version"))

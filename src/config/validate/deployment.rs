@@ -4,17 +4,18 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::backend::{self, Params};
+use super::backend::{self, Params, Served};
 use super::endpoint::required;
 use super::models::Credential;
 use super::{headers, order, parameters, quota, seconds};
 use crate::config::env::{Environ, names_variable};
 use crate::config::error::{Report, Site};
-use crate::config::fields::{MODEL, MODEL_INFO, MODEL_OWN, MODEL_PARAMS};
+use crate::config::fields::{Kind, MODEL, MODEL_INFO, MODEL_OWN, MODEL_PARAMS};
 use crate::config::model::Deployment;
 use crate::config::raw::{Node, Value};
-use crate::config::section::{Section, shorten};
+use crate::config::section::{Section, expand_at, shorten};
 use crate::config::{HeaderText, is_credential_name};
+use crate::provider;
 
 /// Parameters that only some models take.
 const TAKES: &[&str] = &["top_k", "reasoning_content"];
@@ -49,14 +50,15 @@ pub(super) fn read(
     environ: &dyn Environ,
     report: &mut Report,
 ) -> Option<Read> {
-    let entry = Section::open(node, &site.path, &MODEL, accepted, report)?;
+    let read = with_numbers(node, site, environ, report);
+    let entry = Section::open(read.as_ref().unwrap_or(node), &site.path, &MODEL, accepted, report)?;
     let own = entry.section("tollgate", &MODEL_OWN, &[], report);
     let takes = own.as_ref().map_or_else(Vec::new, |own| takes(own, report));
     let name = name(&entry, report);
     let info = entry.section("model_info", &MODEL_INFO, accepted, report);
     let info_text = |key: &str, report: &mut Report| info.as_ref().and_then(|info| info.text(key, report));
     let id = info_text("id", report).filter(|(id, site)| is_id(id, site, report));
-    let base_model = info_text("base_model", report).map(|(text, _)| text);
+    let base_model = info_text("base_model", report).map(|(text, _)| without_prefix(&text).to_owned());
     let mode = info_text("mode", report).map(|(text, _)| text);
     let section = match entry.section("litellm_params", &MODEL_PARAMS, accepted, report) {
         Some(section) => section,
@@ -68,7 +70,7 @@ pub(super) fn read(
         }
     };
     let params = Params { own: &section, credential: credential(&section, credentials, report) };
-    let lead = backend::read(&params, name.as_deref(), environ, report);
+    let served = backend::read(&params, name.as_deref(), environ, report);
     let tpm = section.number("tpm", report);
     if let Some(entry) = section.entry("tpm") {
         let what = "`tpm` is a weight here and no limit: tokens are not counted yet";
@@ -85,7 +87,7 @@ pub(super) fn read(
     let timeout_seconds = seconds(Some(&section), "timeout", report);
     let stream_timeout_seconds = seconds(Some(&section), "stream_timeout", report);
     let defaults = parameters::read(&section, report);
-    let (name, (lead, model)) = (name?, lead?);
+    let (name, Served { lead, model, base_model: meant }) = (name?, served?);
     let deployment = Deployment {
         id: id.as_ref().map_or_else(|| digest(node), |(id, _)| id.clone()),
         site: entry.site().clone(),
@@ -101,10 +103,49 @@ pub(super) fn read(
         headers,
         defaults,
         takes,
-        base_model,
+        base_model: base_model.or(meant.map(str::to_owned)),
         mode,
     };
     Some(Read { deployment, id_site: id.map(|(_, site)| site), weight, rpm: limit, tpm })
+}
+
+/// The entry, numbers of its parameters in the place of what refers to them; none: nothing does.
+fn with_numbers(node: &Node, site: &Site, environ: &dyn Environ, report: &mut Report) -> Option<Node> {
+    let mut read = node.clone();
+    let Value::Map(entries) = &mut read.value else { return None };
+    let Value::Map(params) = &mut entries.iter_mut().find(|entry| entry.key == "litellm_params")?.node.value else {
+        return None;
+    };
+    let mut any = false;
+    for entry in params {
+        let is_number = MODEL_PARAMS.field(&entry.key).is_some_and(|field| field.kind == Kind::Number);
+        let Value::Text(text) = &entry.node.value else { continue };
+        if !is_number || !names_variable(text) {
+            continue;
+        }
+        any = true;
+        let path = format!("{}.litellm_params.{}", site.path, entry.key);
+        let site = Site { place: entry.place.clone(), path };
+        let number = expand_at(text, &site, environ, report).filter(|value| {
+            let good = value.text.expose().parse::<f64>().is_ok_and(|number| number.is_finite() && number >= 0.0);
+            if !good {
+                report.problem(
+                    &site,
+                    format!("the value of `{}` is not a number that can be used here", shorten(text)),
+                    "write a plain number that is not negative",
+                );
+            }
+            good
+        });
+        entry.node.value = number.map_or(Value::Null, |number| Value::Number(number.text.expose().to_owned()));
+    }
+    any.then_some(read)
+}
+
+/// `azure/gpt-4o` has the rules of `gpt-4o`.
+fn without_prefix(model: &str) -> &str {
+    let of_provider = |(prefix, rest)| provider::of_prefix(prefix).map(|_| rest);
+    model.split_once('/').and_then(of_provider).unwrap_or(model)
 }
 
 fn name(entry: &Section<'_>, report: &mut Report) -> Option<String> {

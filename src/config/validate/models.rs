@@ -97,6 +97,7 @@ fn weigh(read: &mut [Read]) {
 
 fn unique(read: Vec<Read>, report: &mut Report) -> Vec<Deployment> {
     let mut seen: HashMap<String, Site> = HashMap::new();
+    let mut numbers: HashMap<String, u32> = HashMap::new();
     let mut out = Vec::with_capacity(read.len());
     for Read { mut deployment, id_site, .. } in read {
         match &id_site {
@@ -113,10 +114,10 @@ fn unique(read: Vec<Read>, report: &mut Report) -> Vec<Deployment> {
             // Entries that differ by a key alone have one digest, since no key is part of it.
             None => {
                 let digest = deployment.id.clone();
-                let free = |id: &String| !seen.contains_key(id);
-                let numbered = (2_u32..).map(|number| format!("{digest}-{number}"));
-                if let Some(id) = std::iter::once(digest.clone()).chain(numbered).find(free) {
-                    deployment.id = id;
+                let number = numbers.entry(digest.clone()).or_default();
+                while seen.contains_key(&deployment.id) {
+                    *number += 1;
+                    deployment.id = format!("{digest}-{}", *number + 1);
                 }
                 seen.insert(deployment.id.clone(), deployment.site.clone());
             }

@@ -2,6 +2,8 @@
 //!
 //! The law: `router_settings` wins; a group that is named is there, or a name with a `*` serves it.
 
+use std::collections::HashSet;
+
 use super::{quota, seconds, seconds_or_none};
 use crate::config::error::{Report, Site};
 use crate::config::model::{Alias, Router, captured};
@@ -33,8 +35,9 @@ pub(super) fn read(
     if let Some(router) = router {
         strategy(router, report);
     }
-    let aliases = router.map_or_else(Vec::new, |router| aliases(router, names, report));
-    let groups = Groups { names, aliases: &aliases };
+    let mut groups = Groups::new(names);
+    let aliases = router.map_or_else(Vec::new, |router| aliases(router, &groups, report));
+    groups.names.extend(aliases.iter().map(|alias| alias.name.as_str()));
     let both = || router.into_iter().chain(library);
     let (fallbacks, mut any) = both()
         .find(|section| section.entry("fallbacks").is_some())
@@ -75,18 +78,18 @@ fn strategy(router: &Section<'_>, report: &mut Report) {
     report.problem(&site, what, format!("write {SHUFFLE}, or remove it"));
 }
 
-fn aliases(router: &Section<'_>, names: &[String], report: &mut Report) -> Vec<Alias> {
+fn aliases(router: &Section<'_>, groups: &Groups<'_>, report: &mut Report) -> Vec<Alias> {
     let Some(map) = router.map("model_group_alias", report) else { return Vec::new() };
     let mut out = Vec::new();
     for entry in map.entries() {
         let site = map.site_of(entry);
-        if names.contains(&entry.key) {
+        if groups.names.contains(entry.key.as_str()) {
             let what = format!("`{}` is the name of a group already", shorten(&entry.key));
             report.problem(&site, what, "write another");
             continue;
         }
         let Some((group, hidden)) = alias(&map, entry, &site, report) else { continue };
-        if (Groups { names, aliases: &[] }).has(&group, &site, report) {
+        if groups.has(&group, &site, report) {
             out.push(Alias { name: entry.key.clone(), group, hidden });
         }
     }
@@ -109,16 +112,20 @@ fn alias(map: &Section<'_>, entry: &Entry, site: &Site, report: &mut Report) -> 
 
 /// What can be named.
 struct Groups<'g> {
-    names: &'g [String],
-    aliases: &'g [Alias],
+    names: HashSet<&'g str>,
+    patterns: HashSet<&'g str>,
 }
 
 type Fallbacks = (Vec<(String, Vec<String>)>, Vec<String>);
 
-impl Groups<'_> {
+impl<'g> Groups<'g> {
+    fn new(names: &'g [String]) -> Self {
+        let (patterns, names) = names.iter().map(String::as_str).partition(|name| name.contains('*'));
+        Self { names, patterns }
+    }
+
     fn has(&self, name: &str, site: &Site, report: &mut Report) -> bool {
-        let known = self.aliases.iter().any(|alias| alias.name == name)
-            || self.names.iter().any(|group| captured(group, name).is_some());
+        let known = self.names.contains(name) || self.patterns.iter().any(|pattern| captured(pattern, name).is_some());
         if !known {
             let what = format!("`{}` is not a model of model_list", shorten(name));
             report.problem(site, what, self.nearest(name));
@@ -127,17 +134,19 @@ impl Groups<'_> {
     }
 
     fn nearest(&self, name: &str) -> String {
-        let names = self.names.iter().chain(self.aliases.iter().map(|alias| &alias.name));
-        let near = names
-            .map(|known| (strsim::damerau_levenshtein(name, known), known))
+        let near = self
+            .names
+            .iter()
+            .map(|known| (strsim::damerau_levenshtein(name, known), *known))
             .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
-            .min_by_key(|(distance, _)| *distance);
+            .min();
         near.map_or("add it there".into(), |(_, known)| format!("did you mean `{}`?", shorten(known)))
     }
 
     /// By group, and those of every group.
     fn fallbacks(&self, section: &Section<'_>, report: &mut Report) -> Fallbacks {
         let mut out = Fallbacks::default();
+        let mut seen = HashSet::new();
         for (node, site) in section.list("fallbacks", report).unwrap_or_default() {
             let Value::Map(entries) = &node.value else {
                 let what = format!("{} stands here", node.value.kind());
@@ -148,7 +157,7 @@ impl Groups<'_> {
                 let site = Site { place: entry.place.clone(), path: format!("{}.{}", site.path, entry.key) };
                 let known = entry.key == ANY || self.has(&entry.key, &site, report);
                 let after = self.listed(&entry.node, &site, report);
-                if out.0.iter().any(|(group, _)| *group == entry.key) {
+                if entry.key != ANY && !seen.insert(entry.key.as_str()) {
                     let what = format!("`{}` has fallbacks already", shorten(&entry.key));
                     report.problem(&site, what, "write one list");
                 } else if entry.key == ANY {
