@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::config::env::{Environ, Overlay, is_variable_name};
 use crate::config::error::{Report, Site};
-use crate::config::fields::{DNS, GENERAL, LITELLM, ROUTER, SHAPES, STORE, Standing, TIMEOUTS, TOLLGATE, TOP};
+use crate::config::fields::{DNS, GENERAL, LITELLM, SHAPES, STORE, Standing, TIMEOUTS, TOLLGATE, TOP};
 use crate::config::listen::{Listen, all_loopback};
 use crate::config::raw::{Node, Value};
 use crate::config::section::{Section, expand_at, scalar, shorten};
@@ -77,6 +77,26 @@ pub(super) struct Defaults {
     pub(super) adapters: adapters::Adapters,
 }
 
+impl Defaults {
+    fn read(
+        own: Option<&Section<'_>>,
+        general: Option<&Section<'_>>,
+        overrides: &Overrides,
+        accepted: Vec<String>,
+        report: &mut Report,
+    ) -> Self {
+        let flag = |key: &str, report: &mut Report| own.and_then(|own| own.boolean(key, report));
+        Self {
+            auth: flag("default_auth", report),
+            silence_seconds: seconds(general, "pass_through_request_timeout", report).unwrap_or(DEFAULT_SILENCE),
+            retry_non_idempotent: flag("retry_non_idempotent", report).unwrap_or(false),
+            allow_metadata: flag("allow_metadata", report).unwrap_or(false),
+            adapters: adapters::Adapters::read(own, &overrides.adapters, report),
+            accepted,
+        }
+    }
+}
+
 /// Validates the tree of the file at `path`.
 pub fn config(
     node: &Node,
@@ -91,7 +111,6 @@ pub fn config(
     let own = top.section("tollgate", &TOLLGATE, &accepted, report);
     let general = top.section("general_settings", &GENERAL, &accepted, report);
     let library = top.section("litellm_settings", &LITELLM, &accepted, report);
-    let router = top.section("router_settings", &ROUTER, &accepted, report);
     check_accepted(own.as_ref(), report);
     let folder = path.parent().unwrap_or(Path::new(""));
     let edge = edge::read(own.as_ref(), report);
@@ -102,22 +121,12 @@ pub fn config(
     let reachable = [&outside, admin.as_deref().unwrap_or_default(), &overrides.serving_inside].concat();
     let (master_key, key_meant) = master_key(general.as_ref(), &environ, &reachable, top.site(), report);
     let flag = |key: &str, report: &mut Report| own.as_ref().and_then(|own| own.boolean(key, report));
-    let defaults = Defaults {
-        auth: flag("default_auth", report),
-        silence_seconds: seconds(general.as_ref(), "pass_through_request_timeout", report).unwrap_or(DEFAULT_SILENCE),
-        retry_non_idempotent: flag("retry_non_idempotent", report).unwrap_or(false),
-        allow_metadata: flag("allow_metadata", report).unwrap_or(false),
-        adapters: adapters::Adapters::read(own.as_ref(), &overrides.adapters, report),
-        accepted,
-    };
-    let models = models::read(&top, router.as_ref(), library.as_ref(), &defaults.accepted, &environ, report);
+    let defaults = Defaults::read(own.as_ref(), general.as_ref(), overrides, accepted, report);
+    let models = models::read(&top, library.as_ref(), &defaults.accepted, &environ, report);
     let mut endpoints = endpoints(general.as_ref(), &defaults, &environ, report);
-    if endpoints.is_empty() && top.entry("model_list").is_none() && report.is_clean() {
-        report.notice(
-            top.site(),
-            "the file has no routes: every request will be answered 404",
-            "add general_settings.pass_through_endpoints or model_list",
-        );
+    if endpoints.is_empty() && models.deployments.is_empty() && report.is_clean() {
+        let what = "the file has no routes: every request will be answered 404";
+        report.notice(top.site(), what, "add general_settings.pass_through_endpoints or model_list");
     }
     endpoints.extend(made::read(&overrides.stored, own.as_ref(), &defaults, &environ, report));
     refuse_database(general.as_ref(), report);

@@ -60,27 +60,13 @@ pub(super) fn read(
     let id = info_text("id", report).filter(|(id, site)| is_id(id, site, report));
     let base_model = info_text("base_model", report).map(|(text, _)| without_prefix(&text).to_owned());
     let mode = info_text("mode", report).map(|(text, _)| text);
-    let section = match entry.section("litellm_params", &MODEL_PARAMS, accepted, report) {
-        Some(section) => section,
-        None => {
-            if entry.entry("litellm_params").is_none() {
-                report.problem(entry.site(), "`litellm_params` is missing", "write `model` below it: PROVIDER/NAME");
-            }
-            return None;
-        }
-    };
+    let section = parameters_of(&entry, accepted, report)?;
     let params = Params { own: &section, credential: credential(&section, credentials, report) };
     let served = backend::read(&params, name.as_deref(), environ, report);
-    let tpm = section.number("tpm", report);
-    if let Some(entry) = section.entry("tpm") {
-        let what = "`tpm` is a weight here and no limit: tokens are not counted yet";
-        report.notice(&section.site_of(entry), what, "write rpm for a limit");
-    }
+    let tpm = tokens(&section, report);
     let limit = section.number("rpm", report);
     let weight = section.number("weight", report);
-    let mut headers = headers::plain(&section, "extra_headers", environ, report);
-    headers.extend(headers::plain(&section, "headers", environ, report));
-    headers.extend(organization(&params, environ, report));
+    let headers = fields(&params, environ, report);
     let requests = limit.and_then(|_| quota(&section, "rpm", report));
     let parallel = quota(&section, "max_parallel_requests", report);
     let order = order(&section, report);
@@ -107,6 +93,28 @@ pub(super) fn read(
         mode,
     };
     Some(Read { deployment, id_site: id.map(|(_, site)| site), weight, rpm: limit, tpm })
+}
+
+fn parameters_of<'n>(entry: &Section<'n>, accepted: &[String], report: &mut Report) -> Option<Section<'n>> {
+    if entry.entry("litellm_params").is_none() {
+        report.problem(entry.site(), "`litellm_params` is missing", "write `model` below it: PROVIDER/NAME");
+    }
+    entry.section("litellm_params", &MODEL_PARAMS, accepted, report)
+}
+
+fn tokens(section: &Section<'_>, report: &mut Report) -> Option<f64> {
+    let site = section.site_of(section.entry("tpm")?);
+    let what = "`tpm` is a weight here and no limit: tokens are not counted yet";
+    report.notice(&site, what, "write rpm for a limit");
+    section.number("tpm", report)
+}
+
+/// Further fields of every request.
+fn fields(params: &Params<'_, '_>, environ: &dyn Environ, report: &mut Report) -> Vec<HeaderText> {
+    let mut out = headers::plain(params.own, "extra_headers", environ, report);
+    out.extend(headers::plain(params.own, "headers", environ, report));
+    out.extend(organization(params, environ, report));
+    out
 }
 
 /// The entry, numbers of its parameters in the place of what refers to them; none: nothing does.

@@ -9,7 +9,7 @@ use super::deployment::{self, Read};
 use super::router;
 use crate::config::env::Environ;
 use crate::config::error::{Report, Site};
-use crate::config::fields::{CREDENTIAL, CREDENTIAL_VALUES};
+use crate::config::fields::{CREDENTIAL, CREDENTIAL_VALUES, ROUTER};
 use crate::config::model::{Backend, Deployment, Models};
 use crate::config::section::{Section, shorten};
 
@@ -22,12 +22,12 @@ pub(super) struct Credential<'n> {
 /// Everything that the file says of models.
 pub(super) fn read(
     top: &Section<'_>,
-    router: Option<&Section<'_>>,
     library: Option<&Section<'_>>,
     accepted: &[String],
     environ: &dyn Environ,
     report: &mut Report,
 ) -> Models {
+    let router = top.section("router_settings", &ROUTER, accepted, report);
     let credentials = credentials(top, report);
     let list = top.list("model_list", report).unwrap_or_default();
     // What could not be read is named all the same, so that nothing that refers to it is called unknown.
@@ -43,7 +43,7 @@ pub(super) fn read(
             report.notice(site, format!("`{}` is answered 501: {}", shorten(name), why.trim_end_matches('.')), "");
         }
     }
-    Models { router: router::read(router, library, &names, report), deployments, is_open: false }
+    Models { router: router::read(router.as_ref(), library, &names, report), deployments, is_open: false }
 }
 
 fn credentials<'n>(top: &Section<'n>, report: &mut Report) -> Vec<Credential<'n>> {
