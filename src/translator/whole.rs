@@ -107,6 +107,11 @@ pub(super) async fn refusal(
     };
     translator.done_with(answer, attempt.wish.snapshot.idle).await;
     witness.note(&format!("the upstream answered {status}"));
+    // Anything that is neither an answer nor a refusal, a redirect above all, is none of this API.
+    if status < 400 {
+        let rejection = Rejection::UpstreamFailed(UpstreamFault::Protocol);
+        return Tally::Failed { rejection, outcome: Outcome::Failed, wait: None };
+    }
     let problem = failure::upstream_problem(status, &body);
     let message = attempt.wish.snapshot.scrub.clean(&problem.message);
     let outcome = Outcome::of(status, wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
