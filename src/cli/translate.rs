@@ -76,7 +76,7 @@ fn translated(
         Direction::Stream => {
             let mut out = Vec::new();
             let mut transform = Translating::new(adapter.stream(&call, &notes));
-            let ended = transform.data(&Bytes::copy_from_slice(input), &mut out).and_then(|()| transform.end(&mut out));
+            let ended = transform.data(&Bytes::copy_from_slice(input), &mut out).and_then(|_| transform.end(&mut out));
             if let Err(refusal) = ended {
                 transform.fail(&refusal.told(), &mut out);
             }

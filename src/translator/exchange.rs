@@ -29,6 +29,8 @@ use crate::translate::openai::Named;
 const TRACES: &[&str] = &["traceparent", "tracestate", "idempotency-key"];
 /// The version of Anthropic's API where the client says none.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
+/// How long the end of an answer is waited for that is over.
+const LAST: Duration = Duration::from_millis(100);
 /// The longest wait that a client may ask for.
 const LONGEST_WAIT: f64 = 6000.0;
 
@@ -184,8 +186,11 @@ impl Translator {
         Err(last)
     }
 
-    /// Gives a connection back that has nothing left to say; any other is closed.
+    /// Gives a connection back that has nothing left to say; any other is closed. The end of what is over already may still be
+    /// on its way.
     pub(super) async fn done_with(&self, mut answer: Answer, idle: Duration) {
+        let more = async { while let Ok(Some(_)) = answer.session.read_response_body().await {} };
+        let _ = timeout(LAST, more).await;
         if answer.session.response_done() {
             self.connector.release_http_session(answer.session, &answer.peer, Some(idle)).await;
         } else {

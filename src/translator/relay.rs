@@ -20,7 +20,7 @@ use super::{Translator, Witness};
 use crate::dial;
 use crate::rejection::Rejection;
 use crate::snapshot::{Outcome, Service};
-use crate::translate::transform::{Identity, Transform, Translating};
+use crate::translate::transform::{Identity, Passed, Transform, Translating};
 use crate::translate::{Problem, Refusal};
 
 /// After so long a silence the client is told that the call goes on.
@@ -49,6 +49,7 @@ pub(super) async fn stream(
     let mut quiet = Instant::now() + QUIET;
     let mut silence = Instant::now() + answer.silence;
     loop {
+        let mut as_is = None;
         let heard = hear(http, &mut answer, quiet, silence, witness).await;
         let ended = match heard {
             Heard::Gone => return if begun { Tally::Answered(Ended::Gone) } else { Tally::Gone },
@@ -59,7 +60,15 @@ pub(super) async fn stream(
             }
             Heard::Bytes(bytes) => {
                 silence = Instant::now() + answer.silence;
-                transform.data(&bytes, &mut out).err().map(|refusal| Some(said(attempt, refusal)))
+                match transform.data(&bytes, &mut out) {
+                    Ok(Passed::Written) => None,
+                    Ok(Passed::AsIs) => {
+                        as_is = Some(bytes);
+                        None
+                    }
+                    Err(refusal) => Some(Some(said(attempt, refusal))),
+                }
+                .or_else(|| transform.is_over().then_some(None))
             }
             Heard::End => Some(transform.end(&mut out).err().map(|refusal| said(attempt, refusal))),
             Heard::Failed(rejection) => Some(Some(rejection)),
@@ -71,7 +80,8 @@ pub(super) async fn stream(
         if let Some(Some(rejection)) = &ended {
             transform.fail(&Problem { status: rejection.status(), message: rejection.message() }, &mut out);
         }
-        if !out.is_empty() || ended.is_some() {
+        let piece = as_is.unwrap_or_else(|| Bytes::from(std::mem::take(&mut out)));
+        if !piece.is_empty() || ended.is_some() {
             if !begun {
                 let Ok(head) = reply::head(attempt, &answer, EVENTS, None) else { return Tally::Gone };
                 begun = true;
@@ -83,8 +93,7 @@ pub(super) async fn stream(
             if ended.is_some() {
                 witness.release();
             }
-            witness.body(out.len());
-            let piece = Bytes::from(std::mem::take(&mut out));
+            witness.body(piece.len());
             if http.write_response_body(piece, ended.is_some()).await.is_err() {
                 return Tally::Answered(Ended::Gone);
             }
@@ -109,6 +118,7 @@ fn transform(attempt: Attempt<'_>, answer: &Answer) -> Box<dyn Transform> {
         (Service::Adapter(adapter), Question::Chat(translated)) if !answer.native => {
             Box::new(Translating::new(adapter.stream(&wish.asking.call(), &translated.notes)))
         }
+        (Service::Adapter(_), _) => Box::new(Identity::of_messages(wish.id)),
         _ => Box::new(Identity::default()),
     }
 }

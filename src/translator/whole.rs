@@ -80,6 +80,9 @@ fn translated(attempt: Attempt<'_>, answer: &Answer, body: Bytes) -> Result<(Byt
     };
     if wish.asking.streams() {
         use crate::translate::Event::{Chunk, Done};
+        if let Some(refusal) = failure::within(&value) {
+            return Err(cleaned(refusal));
+        }
         let mut stream = adapter.stream(&call, &asked.notes);
         let mut out = Vec::new();
         stream.event(Chunk(&value), &mut out).and_then(|()| stream.event(Done, &mut out)).map_err(cleaned)?;

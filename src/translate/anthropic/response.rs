@@ -1,0 +1,133 @@
+//! A whole `chat.completion` becomes a message.
+//!
+//! The law: arguments of a call that are an object of JSON stand in the message as they were written, numbers and all.
+//! What is none is not lost: JSON of another kind stands under [`ARGUMENTS`], text that is not JSON under [`MALFORMED`], so that
+//! the tool refuses it, and the model sees its own words when the message comes back.
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use super::super::{Refusal, choice, failure};
+use super::blocks::{Block, Message};
+use super::pieces::{self, Called, Piece};
+use super::stop::Stop;
+use super::usage::Usage;
+use super::{Notes, ids};
+
+/// Where arguments stand that are JSON, but no object.
+pub const ARGUMENTS: &str = "_arguments";
+
+/// Where arguments stand that are not JSON, as text.
+pub const MALFORMED: &str = "_malformed_arguments";
+
+/// The message that `answer` is, in the call `call`.
+///
+/// # Errors
+/// An answer that is none, or an error under the status of a success.
+pub(super) fn message(call: &str, notes: &Notes, answer: &Value) -> Result<Vec<u8>, Refusal> {
+    if let Some(refusal) = failure::within(answer) {
+        return Err(refusal);
+    }
+    let choices = answer.get("choices").and_then(Value::as_array);
+    let choice = choice::first(answer).or_else(|| choices.and_then(|choices| choices.first()));
+    let Some(choice) = choice else { return Err(Refusal::upstream("The upstream's answer has no choices.")) };
+    let Some(said) = choice.get("message").filter(|said| !said.is_null()) else {
+        return Err(Refusal::upstream("The upstream's answer has no message."));
+    };
+    let field = |name| answer.get(name).and_then(Value::as_str);
+    let id = ids::message(field("id"), call);
+    let mut content = Content { id: &id, notes, blocks: Vec::new(), given: Vec::new(), said: 0, refuses: false };
+    pieces::read(said, &mut |piece| content.take(piece))?;
+    let mut stop = Stop::default();
+    stop.take(choice, &notes.stop)?;
+    let mut usage = Usage::default();
+    usage.take(answer.get("usage").unwrap_or(&Value::Null));
+    let calls = content.blocks.iter().any(|block| matches!(block, Block::ToolUse { .. }));
+    let stop = stop.told(calls, content.refuses);
+    let message = Message {
+        id: &id,
+        kind: "message",
+        role: "assistant",
+        model: if notes.model.is_empty() { field("model").unwrap_or_default() } else { &notes.model },
+        content: &content.blocks,
+        stop_reason: Some(stop.reason),
+        stop_sequence: stop.sequence,
+        usage: usage.told(notes.input_tokens, content.said),
+    };
+    serde_json::to_vec(&message).map_err(|_| Refusal::upstream("The upstream's answer cannot be written."))
+}
+
+/// The blocks of a message, as they are gathered.
+struct Content<'a> {
+    id: &'a str,
+    notes: &'a Notes,
+    blocks: Vec<Block<'a>>,
+    given: Vec<&'a str>,
+    said: u64,
+    refuses: bool,
+}
+
+impl<'a> Content<'a> {
+    fn take(&mut self, piece: Piece<'a>) -> Result<(), Refusal> {
+        match (piece, self.blocks.last_mut()) {
+            (Piece::Thinking(more), Some(Block::Thinking { thinking, .. })) => {
+                self.said += more.len() as u64;
+                thinking.push_str(more);
+            }
+            (Piece::Text(more), Some(Block::Text { text })) if !self.refuses => {
+                self.said += more.len() as u64;
+                text.push_str(more);
+            }
+            (Piece::Thinking(text), _) => {
+                self.said += text.len() as u64;
+                self.blocks.push(Block::Thinking { thinking: text.to_owned(), signature: "" });
+            }
+            (Piece::Text(text), _) => {
+                self.said += text.len() as u64;
+                self.blocks.push(Block::Text { text: text.to_owned() });
+            }
+            (Piece::Refusal(text), _) => {
+                self.said += text.len() as u64;
+                self.refuses = true;
+                self.blocks.push(Block::Text { text: text.to_owned() });
+            }
+            (Piece::Call(call), _) => return self.call(&call),
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, call: &Called<'a>) -> Result<(), Refusal> {
+        self.said += call.arguments.len() as u64;
+        let Some(name) = call.name else {
+            // A place that was left empty is no call.
+            return match call.id.is_none() && call.arguments.trim_ascii().is_empty() {
+                true => Ok(()),
+                false => Err(Refusal::upstream("The upstream's tool call has no name.")),
+            };
+        };
+        let place = self.blocks.iter().filter(|block| matches!(block, Block::ToolUse { .. })).count();
+        let id = match call.id.filter(|id| !self.given.contains(id)) {
+            Some(id) => {
+                self.given.push(id);
+                id.to_owned()
+            }
+            None => ids::tool(self.id, place),
+        };
+        let name = self.notes.names.get(name).map_or(name, String::as_str);
+        self.blocks.push(Block::ToolUse { id, name, input: input(&call.arguments)? });
+        Ok(())
+    }
+}
+
+/// The input that `arguments` are.
+fn input(arguments: &str) -> Result<Box<RawValue>, Refusal> {
+    let arguments = arguments.trim_ascii();
+    let text = match serde_json::from_str::<Value>(arguments) {
+        _ if arguments.is_empty() => "{}".to_owned(),
+        Ok(Value::Null) => "{}".to_owned(),
+        Ok(Value::Object(_)) => arguments.to_owned(),
+        Ok(value) => Value::Object(Map::from_iter([(ARGUMENTS.to_owned(), value)])).to_string(),
+        Err(_) => json!({ MALFORMED: arguments }).to_string(),
+    };
+    RawValue::from_string(text).map_err(|_| Refusal::upstream("The upstream's tool arguments cannot be written."))
+}
