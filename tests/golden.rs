@@ -1,0 +1,13 @@
+//! Translations against files: what came, and what is to come of it, written by hand from the APIs' references.
+
+#[path = "golden/case.rs"]
+mod case;
+#[path = "golden/error.rs"]
+mod error;
+#[path = "golden/response.rs"]
+mod response;
+#[allow(dead_code, reason = "shared with the example, which prints more")]
+#[path = "../examples/grammar/rules.rs"]
+mod rules;
+#[path = "golden/stream.rs"]
+mod stream;
