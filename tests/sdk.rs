@@ -423,6 +423,14 @@ fn the_schema_accepts_what_tollgate_serves() {
     assert!(printed.contains("quickstart.yaml"), "{printed}");
 }
 
+/// The scripts for models hold of the sample upstream itself, so that what they find behind Tollgate is Tollgate's.
+#[test]
+fn the_sample_upstream_by_the_openai_sdk() {
+    const SECRET: &str = "sample-secret-of-the-tests";
+    let upstream = Serving::upstream(SECRET);
+    script(Venv::Sdk, "openai_models.py", &[("BASE_URL", upstream.url()), ("KEY", SECRET), ("DIRECT", "1")]);
+}
+
 /// The numbers that `translate::count` is tested against are made anew, by what made them.
 #[test]
 fn the_corpus_of_tokens_is_what_tiktoken_counts() {

@@ -1,12 +1,18 @@
 //! The answers: who may ask, and what is said. Pure functions from a request to a response;
-//! `chat.rs` and `rerank.rs` hold the two that need some room.
+//! `chat.rs`, `rerank.rs` and `text.rs` hold those that need some room.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use serde_json::{Value, json};
 
-use crate::{chat::chat, request::Request, rerank::rerank, response::Response};
+use crate::{
+    chat::chat,
+    request::Request,
+    rerank::rerank,
+    response::Response,
+    text::{completion, embeddings},
+};
 
 const LANGFUSE: &str = "/api/public/";
 const LANGFUSE_PUBLIC_KEY: &str = "pk-sample";
@@ -38,6 +44,8 @@ pub(crate) fn answer(request: &Request, secret: &str) -> Response {
         "/api/public/ingestion" => ("POST", ingestion),
         "/api/public/otel/v1/traces" => ("POST", |_| Response::json(200, json!({}))),
         "/v1/chat/completions" => ("POST", chat),
+        "/v1/completions" => ("POST", completion),
+        "/v1/embeddings" => ("POST", embeddings),
         "/v1/models" => ("GET, HEAD", models),
         "/v1/rerank" => ("POST", rerank),
         _ => return Response::error(404, "nothing here under this path"),

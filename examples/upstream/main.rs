@@ -8,13 +8,15 @@
 //! | path                          | answers                                                                    |
 //! |-------------------------------|----------------------------------------------------------------------------|
 //! | POST `/v1/rerank`             | Cohere v1 rerank: scores by shared words and word pairs                    |
-//! | POST `/v1/chat/completions`   | OpenAI chat, whole or `stream: true`, quoting the last user message        |
+//! | POST `/v1/chat/completions`   | OpenAI chat, whole or `stream: true`, quoting the last user message, or as the model's name says: `turn.rs`, `mood.rs` |
+//! | POST `/v1/completions`        | OpenAI's older completions, quoting the prompt                             |
+//! | POST `/v1/embeddings`         | OpenAI embeddings of eight dimensions                                      |
 //! | GET `/v1/models`              | one model, `sample-model` (chat accepts any name)                          |
 //! | POST `/api/public/ingestion`  | Langfuse batch, 207; wants HTTP Basic `pk-sample:<secret>`                 |
 //! | POST `/api/public/otel/v1/traces` | Langfuse traces, any body; wants HTTP Basic too                        |
 //! | any `/echo`, `/echo/...`      | the request as it arrived, the secret shown as `***`                       |
 //!
-//! What it deliberately does not do: TLS, HTTP/2, compression, tools or images in chat, `Date` headers, constant-time
+//! What it deliberately does not do: TLS, HTTP/2, compression, looking at images, `Date` headers, constant-time
 //! comparison of the secret, anything a person should put on a network. It binds 127.0.0.1 and keeps nothing.
 //!
 //! ```text
@@ -23,14 +25,17 @@
 //!
 //! When it accepts it prints one line, `upstream listening on http://127.0.0.1:PORT`. SIGTERM or SIGINT ends it, exit 0.
 //!
-//! `http.rs`, `request.rs` and `response.rs` are the wire, `api.rs`, `chat.rs` and `rerank.rs` the answers.
+//! `http.rs`, `request.rs` and `response.rs` are the wire, the others the answers, by `api.rs`.
 
 mod api;
 mod chat;
 mod http;
+mod mood;
 mod request;
 mod rerank;
 mod response;
+mod text;
+mod turn;
 
 use std::{env, io, io::Write, process::ExitCode, sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! An answer: JSON with its length, or server-sent events one by one.
+//! An answer: one text with its length, or server-sent events one by one; and what can go wrong with either.
 
 use std::{io, time::Duration};
 
@@ -13,47 +13,83 @@ use crate::request::Request;
 /// Between two events of a stream, so that a person can see it stream.
 const EVENT_PAUSE: Duration = Duration::from_millis(20);
 
-/// An answer: a status and either JSON or server-sent events.
+/// An answer: a status and either one text or server-sent events.
 pub(crate) struct Response {
     status: u16,
-    allow: Option<&'static str>,
+    headers: Vec<(&'static str, String)>,
     body: Body,
+    /// Before the head, and before each event but the first.
+    pauses: (Duration, Duration),
+    /// The connection breaks after the last event, or in the middle of the text.
+    cut: bool,
 }
 
 enum Body {
-    Json(Value),
+    Text { content_type: &'static str, text: String },
     Events(Vec<String>),
 }
 
 impl Response {
+    fn new(status: u16, body: Body) -> Self {
+        Self { status, headers: Vec::new(), body, pauses: (Duration::ZERO, EVENT_PAUSE), cut: false }
+    }
+
     pub(crate) fn json(status: u16, value: Value) -> Self {
-        Self { status, allow: None, body: Body::Json(value) }
+        Self::new(status, Body::Text { content_type: "application/json", text: format!("{value}\n") })
+    }
+
+    /// What a proxy in between says, and no API.
+    pub(crate) fn html(status: u16, text: &str) -> Self {
+        Self::new(status, Body::Text { content_type: "text/html", text: text.to_owned() })
     }
 
     /// An error in OpenAI's shape.
     pub(crate) fn error(status: u16, message: &str) -> Self {
-        let kind = if status == 401 { "authentication_error" } else { "invalid_request_error" };
+        let kind = match status {
+            401 => "authentication_error",
+            429 => "rate_limit_error",
+            500.. => "server_error",
+            _ => "invalid_request_error",
+        };
         Self::json(status, json!({"error": {"message": message, "type": kind, "param": null, "code": null}}))
     }
 
     pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
-        Self { allow: Some(allow), ..Self::error(405, &format!("this path answers {allow}")) }
+        Self::error(405, &format!("this path answers {allow}")).with("allow", allow)
     }
 
     /// Each text becomes one `data:` line, sent on its own.
     pub(crate) fn events(texts: Vec<String>) -> Self {
-        Self { status: 200, allow: None, body: Body::Events(texts) }
+        Self::new(200, Body::Events(texts))
+    }
+
+    /// One more header.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The same after so long, and with so long between two events.
+    pub(crate) fn slowed(mut self, before: Duration, between: Duration) -> Self {
+        self.pauses = (before, between);
+        self
+    }
+
+    /// The same, but that the connection breaks before its end.
+    pub(crate) fn cut(mut self) -> Self {
+        self.cut = true;
+        self
     }
 
     fn head(&self, framing: &str, keep_alive: bool) -> String {
         let content_type = match self.body {
-            Body::Json(_) => "application/json",
+            Body::Text { content_type, .. } => content_type,
             Body::Events(_) => "text/event-stream",
         };
-        let allow = self.allow.map_or(String::new(), |methods| format!("allow: {methods}\r\n"));
+        let headers: String = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let connection = if keep_alive { "" } else { "connection: close\r\n" };
         format!(
-            "HTTP/1.1 {} {}\r\ncontent-type: {content_type}\r\n{allow}{connection}{framing}\r\n",
+            "HTTP/1.1 {} {}\r\ncontent-type: {content_type}\r\n{headers}{connection}{framing}\r\n",
             self.status,
             reason(self.status)
         )
@@ -63,14 +99,17 @@ impl Response {
     pub(crate) async fn write(self, stream: &mut (impl AsyncWrite + Unpin), to: Option<&Request>) -> io::Result<()> {
         let keep_alive = to.is_some_and(Request::keeps_alive);
         let is_head = to.is_some_and(|request| request.method == "HEAD");
+        let (before, between) = self.pauses;
+        sleep(before).await;
         let events = match &self.body {
-            Body::Json(value) => {
-                let body = format!("{value}\n");
-                let mut message = self.head(&format!("content-length: {}\r\n", body.len()), keep_alive);
+            Body::Text { text, .. } => {
+                let mut message = self.head(&format!("content-length: {}\r\n", text.len()), keep_alive).into_bytes();
+                let length = if self.cut { text.len() / 2 } else { text.len() };
                 if !is_head {
-                    message.push_str(&body);
+                    message.extend_from_slice(&text.as_bytes()[..length]);
                 }
-                return stream.write_all(message.as_bytes()).await;
+                stream.write_all(&message).await?;
+                return self.end();
             }
             Body::Events(events) => events,
         };
@@ -83,13 +122,19 @@ impl Response {
         }
         for (number, text) in events.iter().enumerate() {
             if number > 0 {
-                sleep(EVENT_PAUSE).await;
+                sleep(between).await;
             }
             let event = format!("data: {text}\n\n");
             let chunk = if chunked { format!("{:x}\r\n{event}\r\n", event.len()) } else { event };
             stream.write_all(chunk.as_bytes()).await?;
         }
+        self.end()?;
         stream.write_all(if chunked { b"0\r\n\r\n" } else { b"" }).await
+    }
+
+    /// A connection whose answer is cut is no good for another.
+    fn end(&self) -> io::Result<()> {
+        if self.cut { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 }
 
@@ -104,9 +149,14 @@ fn reason(status: u16) -> &'static str {
         405 => "Method Not Allowed",
         413 => "Content Too Large",
         417 => "Expectation Failed",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
         501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
         505 => "HTTP Version Not Supported",
+        529 => "Overloaded",
         _ => "",
     }
 }
