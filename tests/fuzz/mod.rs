@@ -12,7 +12,9 @@ mod headers;
 mod management;
 mod path;
 mod reading;
+mod sse;
 mod target;
+mod translate_stream;
 
 /// What is done with an input; it panics where something does not hold.
 type Body = fn(&[u8]);
@@ -25,7 +27,9 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("headers", headers::check),
     ("management", management::check),
     ("path", path::check),
+    ("sse", sse::check),
     ("target", target::check),
+    ("translate_stream", translate_stream::check),
 ];
 
 /// Runs the body of `target`.
