@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use super::Rejection;
+use crate::translate::{Problem, anthropic};
 
 /// The shape in which a route's clients expect errors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,11 +30,10 @@ impl Rejection {
                     code: &self.status().to_string(),
                 },
             }),
-            Dialect::Anthropic => serde_json::to_string(&AnthropicAnswer {
-                kind: "error",
-                error: AnthropicError { kind: self.anthropic_type(), message: &message },
-                request_id: call_id,
-            }),
+            Dialect::Anthropic => {
+                let problem = Problem { status: self.status(), message };
+                serde_json::to_string(&anthropic::Error::new(&problem, call_id))
+            }
         };
         // Text alone cannot fail to be written.
         written.unwrap_or_default()
@@ -59,19 +59,6 @@ impl Rejection {
             _ => "invalid_request_error",
         }
     }
-
-    fn anthropic_type(&self) -> &'static str {
-        match self.status() {
-            401 => "authentication_error",
-            403 => "permission_error",
-            404 => "not_found_error",
-            413 => "request_too_large",
-            429 => "rate_limit_error",
-            503 => "overloaded_error",
-            500..=599 => "api_error",
-            _ => "invalid_request_error",
-        }
-    }
 }
 
 #[derive(Serialize)]
@@ -88,21 +75,6 @@ struct OpenAiError<'a> {
     code: &'a str,
 }
 
-#[derive(Serialize)]
-struct AnthropicAnswer<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    error: AnthropicError<'a>,
-    request_id: &'a str,
-}
-
-#[derive(Serialize)]
-struct AnthropicError<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    message: &'a str,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,7 +88,7 @@ mod tests {
         );
         assert_eq!(
             rejection.body(Dialect::Anthropic, "id"),
-            r#"{"type":"error","error":{"type":"api_error","message":"The upstream did not answer in time."},"request_id":"id"}"#
+            r#"{"type":"error","error":{"type":"timeout_error","message":"The upstream did not answer in time."},"request_id":"id"}"#
         );
     }
 }

@@ -123,6 +123,20 @@ impl Transform for Translating {
     }
 }
 
+/// A whole answer of a server that was asked for a stream and knows none, through an adapter's [`Stream`].
+///
+/// # Errors
+/// It is none.
+pub fn whole(mut stream: Box<dyn Stream>, answer: &Value) -> Result<Vec<u8>, Refusal> {
+    if let Some(refusal) = failure::within(answer) {
+        return Err(refusal);
+    }
+    let mut out = Vec::new();
+    stream.event(Event::Chunk(answer), &mut out)?;
+    stream.event(Event::Done, &mut out)?;
+    Ok(out)
+}
+
 /// One event of an OpenAI-style stream.
 fn pass(
     frame: sse::Frame<'_>,

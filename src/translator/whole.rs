@@ -21,7 +21,7 @@ use crate::dial;
 use crate::provider::Style;
 use crate::rejection::{Rejection, UpstreamFault};
 use crate::snapshot::{Outcome, Service};
-use crate::translate::{Problem, count, failure};
+use crate::translate::{Problem, count, failure, transform};
 
 /// The largest answer of one piece: more than any model writes, with room for embeddings.
 const MOST: usize = 64 << 20;
@@ -79,14 +79,8 @@ fn translated(attempt: Attempt<'_>, answer: &Answer, body: Bytes) -> Result<(Byt
         Problem { message: wish.snapshot.scrub.clean(&problem.message), ..problem }
     };
     if wish.asking.streams() {
-        use crate::translate::Event::{Chunk, Done};
-        if let Some(refusal) = failure::within(&value) {
-            return Err(cleaned(refusal));
-        }
-        let mut stream = adapter.stream(&call, &asked.notes);
-        let mut out = Vec::new();
-        stream.event(Chunk(&value), &mut out).and_then(|()| stream.event(Done, &mut out)).map_err(cleaned)?;
-        return Ok((Bytes::from(out), true));
+        let events = transform::whole(adapter.stream(&call, &asked.notes), &value).map_err(cleaned)?;
+        return Ok((Bytes::from(events), true));
     }
     adapter.response(&call, &asked.notes, &value).map(|body| (Bytes::from(body), false)).map_err(cleaned)
 }

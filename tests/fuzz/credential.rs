@@ -71,8 +71,7 @@ pub fn check(input: &[u8]) {
             assert!(!shows_key(shown.as_bytes()), "the refusal shows the key");
             return;
         }
-        Step::Ask(question) => match question {},
-        Step::Own(_) | Step::Metrics | Step::Manage(_) => return,
+        Step::Ask(_) | Step::Methods(_) | Step::Own(_) | Step::Metrics | Step::Manage(_) => return,
     };
     assert!(admission.route.access == Access::Open || admission.principal.is_some(), "admitted without a key");
     let Lead::Group(group) = &admission.route.lead else { return };

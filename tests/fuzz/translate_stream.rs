@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tollgate::translate::anthropic::Anthropic;
 use tollgate::translate::failure::upstream_problem;
-use tollgate::translate::transform::{Transform, Translating, Whole};
+use tollgate::translate::transform::{Transform, Translating, whole};
 use tollgate::translate::{Adapter as _, Call, Refusal};
 
 #[allow(dead_code, reason = "shared with the example, which prints more")]
@@ -28,8 +28,13 @@ pub fn check(input: &[u8]) {
         assert!(holds(b"[DONE]") || holds(b"finish_reason") || holds(b"\\u"), "a stream that was cut ends well");
     }
 
-    judged(&run(Whole::new(Anthropic.stream(&CALL, &notes()), 1 << 20), std::iter::once(stream)));
-    if let Ok(answer) = serde_json::from_slice::<Value>(stream)
+    let answer = serde_json::from_slice::<Value>(stream);
+    if let Ok(answer) = &answer
+        && let Ok(events) = whole(Anthropic.stream(&CALL, &notes()), answer)
+    {
+        assert!(judged(&events).error.is_none(), "a whole answer is no error");
+    }
+    if let Ok(answer) = answer
         && let Ok(message) = Anthropic.response(&CALL, &notes(), &answer)
     {
         let message: Value = serde_json::from_slice(&message).expect("JSON");
