@@ -138,6 +138,13 @@ pub struct Route {
     pub is_built_in: bool,
 }
 
+impl Route {
+    /// Whether it asks for no model, but which there are.
+    pub fn lists_models(&self) -> bool {
+        matches!(self.lead, Lead::Service(Service::List))
+    }
+}
+
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {

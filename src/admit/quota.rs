@@ -103,7 +103,8 @@ fn permit(snapshot: &Snapshot, key: &Key, team: Option<&Team>, asked: Wanted<'_>
         || team.is_some_and(|team| !team.record.models.is_empty() || !team.record.quota.model_requests.is_empty());
     match asked.model {
         _ if !limited_to_models => Ok(()),
-        None if granted => Ok(()),
+        // Which models there are is said of those that the key may use.
+        None if granted || asked.route.lists_models() => Ok(()),
         None => denied(Denied::ModelUnknown),
         Some(model) if lists(key, team, model) => Ok(()),
         Some(_) => denied(Denied::Model),

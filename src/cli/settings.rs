@@ -75,7 +75,7 @@ impl Settings {
                 root_path: variable("SERVER_ROOT_PATH"),
                 tls_key,
                 tls_cert,
-                adapters: arguments.adapters.ids().map(str::to_owned).collect(),
+                adapters: arguments.adapters.further().map(str::to_owned).collect(),
                 ..Overrides::default()
             },
             adapters: arguments.adapters.clone(),

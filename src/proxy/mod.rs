@@ -209,7 +209,7 @@ impl ProxyHttp for EdgeProxy {
         }
         match admit::step(&ctx.snapshot, head) {
             Step::Admit(admission) => {
-                let lists = models::lists(&admission);
+                let lists = admission.route.lists_models();
                 ctx.admitted(admission);
                 if lists {
                     self.list_models(session, ctx).await?;

@@ -11,10 +11,9 @@ use pingora::{ErrorSource, ErrorType};
 use super::ctx::RequestCtx;
 use super::respond::{self, Answer};
 use super::{EdgeProxy, fault};
-use crate::admit::{self, Admission, Pending, Step};
+use crate::admit::{self, Pending, Step};
 use crate::clock::Moment;
 use crate::rejection::{Rejection, standing_headers};
-use crate::snapshot::Service;
 use crate::translator::{Asking, Ended, Unread, Wish, Witness, listed};
 
 impl EdgeProxy {
@@ -113,11 +112,6 @@ impl EdgeProxy {
         let answer = Answer::listing(&listed(&seen, ctx.dialect));
         respond::early(session, ctx, answer).await
     }
-}
-
-/// Whether `admission` is to be answered with the list of models.
-pub(super) fn lists(admission: &Admission) -> bool {
-    matches!(admission.service(), Some(Service::List))
 }
 
 impl Witness for RequestCtx {

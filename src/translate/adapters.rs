@@ -46,6 +46,11 @@ impl Adapters {
         self.by_id.get(id)
     }
 
+    /// The ids of those that are not built in.
+    pub fn further(&self) -> impl Iterator<Item = &str> {
+        self.ids().filter(|id| *id != ANTHROPIC)
+    }
+
     /// All ids, sorted.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.by_id.keys().map(String::as_str)

@@ -23,6 +23,7 @@ mod limits;
 mod listeners;
 mod litellm;
 mod log;
+mod messages;
 mod metrics;
 mod models;
 mod names;

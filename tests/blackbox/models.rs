@@ -236,7 +236,9 @@ fn one_that_fails_is_replaced_before_the_client_sees_anything_and_then_rests() {
 fn what_is_the_caller_s_to_mend_is_not_tried_elsewhere() {
     for (status, told) in [("400 Bad Request", 400), ("404 Not Found", 404), ("413 Content Too Large", 413)] {
         let (bad, good, gate) = pair(move |exchange| {
-            answers(exchange, status, "", r#"{"error":{"message":"no such thing","type":"invalid_request_error"}}"#)
+            let error =
+                r#"{"error":{"message":"no such thing","type":"invalid_request_error","code":"model_not_found"}}"#;
+            answers(exchange, status, "", error)
         });
         let answer = chat(&gate, "", CHAT);
         assert_eq!(answer.status(), told);
