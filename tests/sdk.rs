@@ -454,3 +454,17 @@ fn folder_of(name: &str) -> PathBuf {
     let package = packages.iter().find(|package| package["name"] == name).expect("a package of that name");
     Path::new(package["manifest_path"].as_str().expect("a path")).with_file_name("")
 }
+
+#[test]
+fn golden_requests_have_the_types_of_the_sdks() {
+    let cases = Path::new(ROOT).join("tests/golden/anthropic/request").display().to_string();
+    let printed = script(Venv::Sdk, "golden_types.py", &[("CASES", &cases)]);
+    assert!(printed.contains("have the types of the SDKs"), "{printed}");
+}
+
+/// What the adapter answers is what the official SDK reads, streams by its own accumulator.
+#[test]
+fn golden_answers_are_read_by_the_sdk() {
+    let golden = Path::new(ROOT).join("tests/golden/anthropic").display().to_string();
+    script(Venv::Sdk, "golden_answers.py", &[("GOLDEN", &golden)]);
+}
