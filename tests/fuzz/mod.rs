@@ -14,6 +14,7 @@ mod path;
 mod reading;
 mod sse;
 mod target;
+mod translate_request;
 mod translate_stream;
 
 /// What is done with an input; it panics where something does not hold.
@@ -29,6 +30,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("path", path::check),
     ("sse", sse::check),
     ("target", target::check),
+    ("translate_request", translate_request::check),
     ("translate_stream", translate_stream::check),
 ];
 

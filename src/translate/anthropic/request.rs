@@ -1,7 +1,8 @@
 //! A Messages request becomes a Chat Completions request.
 //!
 //! The law: what the model would see or be bound by is carried or refused by its place; a field that makes no difference to
-//! an OpenAI model is left out, and told where that could surprise. Numbers, texts and their order stay as they are ([`json`] has it exactly).
+//! an OpenAI model is left out, and told where that could surprise. Numbers, texts and their order stay as they are; `json`
+//! has it exactly.
 //! It knows no models: what one of them does not take (`top_k`, `reasoning_content`) the provider's step removes.
 //!
 //! This file has the fields of the body; `messages`, `content`, `tools`, `thinking` and `format` have what is in them.
