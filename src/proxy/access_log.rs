@@ -177,6 +177,13 @@ fn object(out: &mut Vec<u8>, path: &str, ctx: &RequestCtx) {
     if let Some(principal) = &record.principal {
         line.text("\"principal\":", principal.name());
     }
+    if let Some((_, asked)) = ctx.admission.as_ref().and_then(|admission| admission.model.as_ref()) {
+        // The file's word: the client's may be anything.
+        line.text("\"model_group\":", &asked.group.name);
+    }
+    if let Some(deployment) = &record.deployment {
+        line.text("\"deployment\":", deployment);
+    }
     line.number("\"status\":", record.status.into());
     line.number("\"sent_bytes\":", record.sent);
     line.number("\"received_bytes\":", ctx.attempt.body_bytes);

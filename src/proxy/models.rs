@@ -42,6 +42,7 @@ impl EdgeProxy {
             }
         };
         ctx.attempt.body_done = true;
+        ctx.attempt.body_bytes = asking.length();
         match admit::resume(&snapshot, pending, asking.model(), Moment::now().steady) {
             Step::Admit(admission) => {
                 ctx.admitted(admission);
@@ -64,7 +65,10 @@ impl EdgeProxy {
                 ctx.rejection = Some(rejection);
                 Ok(())
             }
-            Ok(Ended::Gone) => Err(Error::create(ErrorType::ConnectionClosed, ErrorSource::Downstream, None, None)),
+            Ok(Ended::Gone) => {
+                ctx.record.note("the client left");
+                Err(Error::create(ErrorType::ConnectionClosed, ErrorSource::Downstream, None, None))
+            }
             Err(rejection) => {
                 ctx.release();
                 ctx.rejection = Some(rejection.clone());
@@ -116,6 +120,9 @@ impl EdgeProxy {
 
 impl Witness for RequestCtx {
     fn asked(&mut self, deployment: &str, at: Instant) {
+        if self.record.asked.is_some() {
+            self.attempts += 1;
+        }
         self.record.asked.get_or_insert(at);
         self.record.deployment = Some(deployment.to_owned());
     }

@@ -124,6 +124,11 @@ impl Asking {
         }
     }
 
+    /// How many bytes its body has.
+    pub fn length(&self) -> u64 {
+        self.body.len() as u64
+    }
+
     /// The model, as the client calls it.
     pub fn model(&self) -> &str {
         match &self.question {

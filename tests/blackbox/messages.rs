@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::models::{answers, completes, completion, config, entry};
 use crate::support::gate::{KEY, SECRET, routes};
 use crate::support::origin::Exchange;
-use crate::support::{Client, Gate, Message, Origin, send};
+use crate::support::{Client, Gate, Message, Origin, send, wait_until};
 
 const ASKED: &str =
     r#"{"model":"claude","max_tokens":64,"system":"be kind","messages":[{"role":"user","content":"hi"}]}"#;
@@ -192,9 +192,10 @@ fn a_client_that_leaves_ends_the_call() {
         let at = told.recv_timeout(Duration::from_secs(20)).expect("the call has ended");
         // A bound on the order of things, not on speed: without the watch it would be the silence of ten minutes.
         assert!(at.saturating_duration_since(since) < Duration::from_secs(10), "begins: {begins}");
-        crate::support::wait_until("the line is written", || {
-            gate.log().contains("\"status\":499") || gate.log().contains("client_gone")
-        });
+        let status = if begins { "\"status\":200" } else { "\"status\":499" };
+        wait_until("the line is written", || gate.log().contains(status));
+        assert!(gate.log().contains("\"error\":\"the client left\""), "{}", gate.log());
+        assert_eq!(gate.log().contains("\"broken\":true"), begins, "{}", gate.log());
     }
 }
 
