@@ -143,7 +143,7 @@ pub fn step(snapshot: &Snapshot, head: Head<'_>) -> Step {
 fn admit(snapshot: &Snapshot, head: Head<'_>, seen: &mut Seen) -> Result<Step, Rejection> {
     let (raw, query) = split_target(head.target);
     refuse::method(snapshot, head.method)?;
-    refuse::misreadable(head)?;
+    refuse::misreadable(snapshot, head)?;
     let whole = RequestPath::parse(raw).map_err(Rejection::BadPath)?;
     let below = below_root(snapshot, &whole);
     let path = below.as_ref().unwrap_or(&whole);

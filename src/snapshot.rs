@@ -48,6 +48,10 @@ pub struct Snapshot {
     pub places: KeyPlaces,
     /// The keys.
     pub keyring: Keyring,
+    /// Fields of a head.
+    pub header_fields: usize,
+    /// Bytes of a target.
+    pub target_bytes: usize,
     /// The largest request body, in bytes.
     pub request_bytes: Option<u64>,
     /// The limit on requests in flight, where there is one.
@@ -243,6 +247,8 @@ pub fn draft(
         metrics_on_main: config.metrics_on_main,
         metrics_need_key: config.metrics_need_key,
         grants_required: config.grants_required,
+        header_fields: config.edge.header_fields,
+        target_bytes: config.edge.target_bytes,
         request_bytes: limits.request_bytes,
         failures: match before {
             Some(before) => before.failures.with_most(limits.failures),

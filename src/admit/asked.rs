@@ -15,6 +15,9 @@ use crate::snapshot::{Lead, Route, Service, Snapshot};
 /// (<https://docs.anthropic.com/en/api/overview#request-size-limits>).
 pub const MODEL_BODY: u64 = 32 << 20;
 
+/// How many characters of a model's name are repeated.
+const MOST_SHOWN: usize = 100;
+
 /// A request that may pass as far as its head goes.
 #[derive(Debug)]
 pub struct Pending {
@@ -78,7 +81,7 @@ pub fn resume(snapshot: &Snapshot, mut pending: Pending, model: &str, now: u64) 
         Wanted { route: &pending.admission.route, path: &pending.matched, model: Some(model), served: asked.is_some() };
     let held = match &pending.admission.principal {
         Some(Principal::Key(key)) => quota::take_for(snapshot, key, wanted, now),
-        _ if asked.is_none() => Err(Rejection::NoModel(model.to_owned())),
+        _ if asked.is_none() => Err(Rejection::NoModel(shown(snapshot, model))),
         _ => quota::take(snapshot, &pending.admission.route, now),
     };
     match held {
@@ -88,6 +91,14 @@ pub fn resume(snapshot: &Snapshot, mut pending: Pending, model: &str, now: u64) 
             Step::Admit(pending.admission)
         }
         Err(rejection) => Step::Reject(pending.refuse(rejection)),
+    }
+}
+
+/// A model's name for a message: no key is repeated, and no page.
+pub(super) fn shown(snapshot: &Snapshot, model: &str) -> String {
+    match snapshot.keyring.occurs_in(model.as_bytes()) {
+        true => "a name with a key in it".to_owned(),
+        false => model.chars().take(MOST_SHOWN).collect(),
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn take_for(snapshot: &Snapshot, key: &Key, asked: Wanted<'_>, now: u
     permit(snapshot, key, team.as_deref(), asked)?;
     // Who may not ask for a model is not told whether it exists.
     if !asked.served {
-        return Err(Rejection::NoModel(asked.model.unwrap_or_default().to_owned()));
+        return Err(Rejection::NoModel(super::asked::shown(snapshot, asked.model.unwrap_or_default())));
     }
     let mut claims = Claims::new();
     claim(key, team.as_deref(), asked.model, &mut claims);

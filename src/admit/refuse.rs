@@ -12,9 +12,15 @@ use crate::route::Methods;
 use crate::snapshot::Snapshot;
 
 /// What HTTP/2 allows and an HTTP/1 origin could misread; of HTTP/1 the edge has judged every line.
-pub(super) fn misreadable(head: Head<'_>) -> Result<(), Rejection> {
+pub(super) fn misreadable(snapshot: &Snapshot, head: Head<'_>) -> Result<(), Rejection> {
     if head.version != Version::HTTP_2 {
         return Ok(());
+    }
+    if head.target.len() > snapshot.target_bytes {
+        return Err(Rejection::BadFrame(Fault::TargetTooLong));
+    }
+    if head.headers.len() > snapshot.header_fields {
+        return Err(Rejection::BadFrame(Fault::TooLarge));
     }
     // RFC 9113 section 8.3.1: there a path is a path, or `*`.
     if !matches!(head.target, [b'/', ..] | b"*") {

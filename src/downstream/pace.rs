@@ -19,6 +19,13 @@ pub struct Rate {
     pub window: Duration,
 }
 
+impl Rate {
+    /// Whether so many bytes are too few after so long.
+    pub fn is_missed(&self, bytes: u64, taken: Duration) -> bool {
+        taken > self.window && (bytes as f64) < self.bytes * taken.as_secs_f64()
+    }
+}
+
 /// What is known of a client's pace on one connection. Times are milliseconds since `epoch`, and 0 means "not".
 #[derive(Debug)]
 pub struct Pace {

@@ -168,9 +168,7 @@ impl RequestCtx {
 
     /// Whether the body of this attempt has come more slowly than it may.
     pub(super) fn is_trickling(&self) -> bool {
-        let least = &self.manner.body;
-        let taken = self.record.begun.elapsed();
-        taken > least.window && (self.attempt.body_bytes as f64) < least.bytes * taken.as_secs_f64()
+        self.manner.body.is_missed(self.attempt.body_bytes, self.record.begun.elapsed())
     }
 
     /// The request has been sent whole: from now on the upstream's silence counts.

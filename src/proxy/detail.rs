@@ -24,6 +24,19 @@ pub(super) fn attempt(request: &RequestHeader, ctx: &RequestCtx) {
     );
 }
 
+/// Says which deployment is about to be asked.
+pub(super) fn asked(deployment: &str, ctx: &RequestCtx) {
+    let asked = ctx.admission.as_ref().and_then(|admission| admission.model.as_ref());
+    log::debug!(
+        "call={} route={} principal={} attempt={} model_group={} deployment={deployment}",
+        ctx.record.call_id(),
+        ctx.record.route.as_ref().map_or("-", |route| route.name.as_str()),
+        ctx.record.principal.as_ref().map_or("-", |principal| principal.name()),
+        ctx.attempts + 1,
+        asked.map_or("-", |(_, asked)| asked.group.name.as_str()),
+    );
+}
+
 fn fields(request: &RequestHeader, member: &Member) -> String {
     let shown = |(name, value)| format!("{name}: {}", member.headers.shown(name, value));
     request.headers.iter().map(shown).collect::<Vec<_>>().join("; ")

@@ -10,7 +10,7 @@ use pingora::{ErrorSource, ErrorType};
 
 use super::ctx::RequestCtx;
 use super::respond::{self, Answer};
-use super::{EdgeProxy, fault};
+use super::{EdgeProxy, detail, fault};
 use crate::admit::{self, Pending, Step};
 use crate::clock::Moment;
 use crate::rejection::{Rejection, standing_headers};
@@ -31,7 +31,10 @@ impl EdgeProxy {
         let snapshot = Arc::clone(&ctx.snapshot);
         let id = ctx.record.call_id().to_owned();
         let since = Instant::now();
-        let read = Asking::read(&mut session.downstream_session, &snapshot, &pending, &id).await;
+        // Over HTTP/1 the edge watches the connection.
+        let (watched, least) = (ctx.vitals.is_some(), ctx.manner.body);
+        let trickles = |bytes| !watched && least.is_missed(bytes, since.elapsed());
+        let read = Asking::read(&mut session.downstream_session, &snapshot, &pending, &id, &trickles).await;
         ctx.record.awaited(since);
         let asking = match read {
             Ok(asking) => asking,
@@ -122,6 +125,9 @@ impl Witness for RequestCtx {
     fn asked(&mut self, deployment: &str, at: Instant) {
         if self.record.asked.is_some() {
             self.attempts += 1;
+        }
+        if self.manner.detailed {
+            detail::asked(deployment, self);
         }
         self.record.asked.get_or_insert(at);
         self.record.deployment = Some(deployment.to_owned());

@@ -3,10 +3,13 @@
 //! The law: the body is read whole, within its limit, before anybody is asked; what an adapter may know of the request's head
 //! is never a key.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use pingora::prelude::Error;
 use pingora::protocols::http::ServerSession;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::admit::Pending;
 use crate::rejection::Rejection;
@@ -17,6 +20,8 @@ use crate::translate::{Adapter, Call, Refusal, Translated};
 
 /// What is put aside for a body before it comes.
 const FIRST: usize = 16 << 10;
+/// How long a client may pause.
+const PAUSE: Duration = Duration::from_secs(60);
 /// The most that is put aside because somebody declares it.
 const MOST_AHEAD: usize = 1 << 20;
 
@@ -56,7 +61,7 @@ pub enum Unread {
 }
 
 impl Asking {
-    /// Reads the request that `pending` is about.
+    /// Reads the request that `pending` is about. `trickles`: whether so many bytes are fewer than should have come by now.
     ///
     /// # Errors
     /// Its body is too large, does not come whole, or cannot be translated.
@@ -65,8 +70,9 @@ impl Asking {
         snapshot: &Snapshot,
         pending: &Pending,
         id: &str,
+        trickles: &(dyn Fn(u64) -> bool + Sync),
     ) -> Result<Self, Unread> {
-        let body = read_body(http, pending.most_bytes(snapshot)).await?;
+        let body = read_body(http, pending.most_bytes(snapshot), trickles).await?;
         let mut asking = Self {
             headers: seen(http, snapshot, pending),
             id: id.to_owned(),
@@ -175,16 +181,24 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-async fn read_body(http: &mut ServerSession, most: u64) -> Result<Bytes, Unread> {
+async fn read_body(
+    http: &mut ServerSession,
+    most: u64,
+    trickles: &(dyn Fn(u64) -> bool + Sync),
+) -> Result<Bytes, Unread> {
     let declared = http.req_header().headers.get(http::header::CONTENT_LENGTH);
     let declared = declared.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     let mut first: Option<Bytes> = None;
     let mut body = BytesMut::new();
     loop {
-        match http.read_request_body().await {
+        let read = timeout(PAUSE, http.read_request_body()).await;
+        match read.map_err(|_| Unread::Refused(Rejection::BodyTimeout))? {
             Ok(None) => break,
             Ok(Some(bytes)) => {
                 let held = first.as_ref().map_or(body.len(), Bytes::len);
+                if trickles((held + bytes.len()) as u64) {
+                    return Err(Unread::Refused(Rejection::BodyTimeout));
+                }
                 if (held + bytes.len()) as u64 > most {
                     return Err(Unread::Refused(Rejection::BodyTooLarge(most)));
                 }

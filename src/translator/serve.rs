@@ -22,6 +22,9 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
+/// The most retries that a client may ask for.
+const MOST_RETRIES: u32 = 10;
+
 /// What is to be served.
 #[derive(Clone, Copy)]
 pub struct Wish<'a> {
@@ -134,7 +137,7 @@ impl Translator {
     ) -> Tally {
         let models = &wish.snapshot.models;
         let mut tried = Tried::new();
-        let mut left = models.retries;
+        let mut left = wanted_retries(wish.fields).unwrap_or(models.retries);
         let mut rounds = 0u32;
         let mut failed: Option<(Rejection, Outcome, Option<Duration>)> = None;
         loop {
@@ -186,4 +189,10 @@ impl Translator {
         let (rejection, outcome, wait) = failed.unwrap_or((Rejection::Internal, Outcome::Fine, None));
         Tally::Failed { rejection, outcome, wait }
     }
+}
+
+/// How often the client wants to be tried again; it may ask for fewer times than are usual, or for some more.
+fn wanted_retries(fields: &HeaderMap) -> Option<u32> {
+    let wanted = fields.get("x-litellm-num-retries")?.to_str().ok()?.trim().parse::<u32>().ok()?;
+    Some(wanted.min(MOST_RETRIES))
 }

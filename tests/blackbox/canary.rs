@@ -40,6 +40,10 @@ general_settings:
     - {{path: /tls, target: "https://127.0.0.1:{deaf}/?key=os.environ/TARGET", timeout: 0.3}}
     - {{path: /get, target: "{url}/x", methods: [GET]}}
     - {{path: "/t/{{name}}", target: "{url}/x/{{name}}", auth: true}}
+model_list:
+  - {{model_name: mark, litellm_params: {{model: openai/m, api_base: "{url}/v1", api_key: os.environ/HEADER, extra_headers: {{X-Further: os.environ/DEFAULT}}}}}}
+  - {{model_name: deaf, litellm_params: {{model: openai/m, api_base: "http://127.0.0.1:{deaf}/v1", api_key: os.environ/TARGET, timeout: 0.3}}}}
+router_settings: {{num_retries: 0}}
 tollgate: {{timeouts: {{connect: 0.3, header: 0.5}}, keys: [{{key: os.environ/VIRTUAL, key_alias: known}}]}}
 "#
     )
@@ -48,10 +52,33 @@ tollgate: {{timeouts: {{connect: 0.3, header: 0.5}}, keys: [{{key: os.environ/VI
 /// Every place where a client may put something secret, on every path, in every mood.
 fn requests() -> Vec<String> {
     let mut out = calls();
+    out.extend(models());
     out.extend(requests_with(MARKS[0].1));
     // Once is enough of those that are waited for.
     let waits = |request: &String| ["/silent", "/tls", "/unknown"].iter().any(|path| request.contains(path));
     out.extend(requests_with(MARKS[6].1).into_iter().filter(|request| !waits(request)));
+    out
+}
+
+/// Requests for models with keys in every place.
+fn models() -> Vec<String> {
+    let (master, virtual_key) = (MARKS[0].1, MARKS[6].1);
+    let mut out = Vec::new();
+    for path in ["/v1/messages", "/v1/messages/count_tokens", "/v1/chat/completions", "/v1/embeddings"] {
+        for model in ["mark", "deaf", "none", virtual_key, master] {
+            for more in ["", "\"stream\": true, ", "\"strange\": 1, ", "\"max_tokens\": \"x\", "] {
+                let body = format!(
+                    "{{{more}\"model\": \"{model}\", \"max_tokens\": 9, \"messages\": [{{\"role\": \"user\", \"content\": \"{BODY}\"}}]}}"
+                );
+                for (field, key) in [("x-api-key", master), ("Authorization", virtual_key), ("x-api-key", STRANGER)] {
+                    out.push(format!(
+                        "POST {path}?a={virtual_key} HTTP/1.1\r\nHost: x\r\n{field}: Bearer {key}\r\nanthropic-beta: {virtual_key}\r\ntraceparent: {master}\r\nContent-Length: {}\r\n\r\n{body}",
+                        body.len()
+                    ));
+                }
+            }
+        }
+    }
     out
 }
 
@@ -166,7 +193,16 @@ fn requests_with(key: &str) -> Vec<String> {
 
 #[test]
 fn no_secret_is_ever_said() {
-    let origin = Origin::start(|exchange| exchange.ok("fine"));
+    // A model's server that repeats what it was sent.
+    let origin = Origin::start(|exchange| {
+        if !exchange.request.target().starts_with("/v1/") {
+            return exchange.ok("fine");
+        }
+        let fields: Vec<String> =
+            exchange.request.fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let body = serde_json::json!({"error": {"message": format!("no: {}", fields.join(", "))}});
+        crate::models::answers(exchange, "400 Bad Request", "", &body.to_string())
+    });
     let deaf = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
     let folder = folder();
     fs::write(folder.join("secret.txt"), FILE).expect("write");
@@ -196,6 +232,7 @@ fn no_secret_is_ever_said() {
         assert!(!said.contains(secret), "{secret} is in an answer");
     }
     assert!(origin.seen().iter().any(|seen| seen.everything().contains(MARKS[1].1)), "secrets do reach the upstream");
+    assert!(origin.seen().iter().any(|seen| seen.target() == "/v1/chat/completions"), "models were asked");
     for key in [MARKS[0].1, MARKS[6].1] {
         assert!(origin.seen().iter().all(|seen| !seen.everything().contains(key)), "and keys never do");
     }

@@ -25,6 +25,7 @@ mod litellm;
 mod log;
 mod messages;
 mod metrics;
+mod model_calls;
 mod models;
 mod names;
 mod probe;
