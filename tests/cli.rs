@@ -322,3 +322,38 @@ fn a_port_alone_moves_the_addresses_of_the_file() {
     let hosts: Vec<_> = listening.iter().filter_map(|address| address.split(':').next()).collect();
     assert_eq!(hosts, ["127.0.0.2", "127.0.0.1"], "{listening:?}");
 }
+
+#[test]
+fn translate_says_what_an_adapter_makes_of_stdin() {
+    let folder = Folder::new();
+    let request = r#"{"model":"m","max_tokens":5,"top_k":3,"messages":[{"role":"user","content":"hi"}],"colour":1}"#;
+    let answer = r#"{"id":"c1","choices":[{"message":{"content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":2,"completion_tokens":1}}"#;
+    let stream = "data: {\"id\":\"c1\",\"choices\":[{\"delta\":{\"content\":\"hello\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    folder.write("request.json", request);
+    for (direction, input, more, code, expected) in [
+        ("request", request, &[][..], 0, &["\"role\": \"user\"", "\"max_tokens\": 5", "left out: colour"][..]),
+        ("request", r#"{"model":"m"}"#, &[], 1, &["error: 400: max_tokens"]),
+        ("response", answer, &[], 0, &["\"text\": \"hello\"", "\"stop_reason\": \"end_turn\""]),
+        ("response", answer, &["--request", "request.json"], 0, &["\"model\": \"m\""]),
+        ("response", "<html>", &[], 1, &["error: 502"]),
+        (
+            "stream",
+            stream,
+            &["--request", "request.json"],
+            0,
+            &["event: message_start", "\"hello\"", "event: message_stop"],
+        ),
+        ("stream", "data: {\n\n", &[], 0, &["event: error"]),
+        ("stream", "", &["--adapter", "none"], 2, &["there is no adapter `none`; there are: anthropic"]),
+    ] {
+        folder.write("stdin", input);
+        let arguments = [&["translate", "--direction", direction], more].concat();
+        let stdin = fs::File::open(folder.0.join("stdin")).expect("stdin");
+        let output = folder.command(&arguments).stdin(stdin).output().expect("the binary runs");
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        for word in expected {
+            assert!(text.contains(word), "{arguments:?} has no {word}: {text}");
+        }
+    }
+}
