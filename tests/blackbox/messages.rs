@@ -11,6 +11,10 @@ use crate::support::gate::{KEY, SECRET, routes};
 use crate::support::origin::Exchange;
 use crate::support::{Client, Gate, Message, Origin, send, wait_until};
 
+#[allow(dead_code, reason = "shared with the example, which prints more")]
+#[path = "../../examples/grammar/rules.rs"]
+mod rules;
+
 const ASKED: &str =
     r#"{"model":"claude","max_tokens":64,"system":"be kind","messages":[{"role":"user","content":"hi"}]}"#;
 
@@ -40,7 +44,9 @@ fn events(text: &str) -> Vec<(String, Value)> {
     text.split("\n\n").filter(|frame| !frame.trim().is_empty()).map(event).collect()
 }
 
+/// The names of the events of a stream that keeps the grammar.
 fn names(text: &str) -> Vec<String> {
+    rules::judge(text.as_bytes()).unwrap_or_else(|broken| panic!("{broken}\n{text}"));
     events(text).into_iter().map(|(name, _)| name).collect()
 }
 
@@ -462,4 +468,22 @@ fn what_was_left_out_is_told() {
     );
     let arrived = read(&origin.last());
     assert_eq!((&arrived["max_completion_tokens"], arrived.get("max_tokens")), (&json!(64), None));
+}
+
+#[test]
+fn a_silent_model_is_said_to_live() {
+    let origin = Origin::start(|exchange| {
+        begin_stream(exchange)?;
+        chunk(exchange, &delta("Hel", None))?;
+        // Longer than the ten seconds after which the client is told.
+        std::thread::sleep(Duration::from_secs(12));
+        chunk(exchange, &delta("lo", Some("stop")))?;
+        chunk(exchange, "data: [DONE]\n\n")?;
+        exchange.write("0\r\n\r\n")
+    });
+    let gate = Gate::start(&config(&[entry("claude", "openai/gpt-4o", &origin, "")], ""));
+    let names = names(&ask(&gate, &streamed()).text());
+    let at = |name: &str| names.iter().position(|event| event == name).expect("the event");
+    let last_ping = names.iter().rposition(|event| event == "ping").expect("a ping");
+    assert!(at("content_block_delta") < last_ping && last_ping < at("content_block_stop"), "{names:?}");
 }

@@ -208,3 +208,61 @@ async fn heads_have_their_limits_over_http2_too() {
     }
     assert_eq!(origin.seen().len(), 1);
 }
+
+#[test]
+fn what_has_no_end_is_cut_and_told() {
+    /// More than one event may have, and less than would be held of it if nobody looked.
+    const MEGABYTES: usize = 50;
+    for prefix in ["data: {\"choices\":[{\"delta\":{\"content\":\"", "data: \n", ": comment "] {
+        let origin = Origin::start(move |exchange| {
+            exchange
+                .write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+            chunk(exchange, "begun", None)?;
+            let piece = match prefix.ends_with('\n') {
+                true => prefix.repeat((1 << 20) / prefix.len()),
+                false => "x".repeat(1 << 20),
+            };
+            exchange.write(format!("{:x}\r\n{prefix}\r\n", prefix.len()))?;
+            for _ in 0..MEGABYTES {
+                exchange.write(format!("{:x}\r\n{piece}\r\n", piece.len()))?;
+            }
+            exchange.write("0\r\n\r\n")
+        });
+        let gate = Gate::start(&config(&[entry("m", "openai/m", &origin, "")], ""));
+        let before = gate.rss();
+        let mut client = begun(&gate, KEY);
+        let text = rest(&mut client);
+        assert!(text.contains("event: error") && !text.contains("message_stop"), "{prefix}: {} bytes", text.len());
+        assert!(text.len() < 10_000, "{prefix}: {} bytes", text.len());
+        assert!(gate.rss() < before + (40 << 10), "{prefix}: from {before} to {} KiB", gate.rss());
+    }
+}
+
+#[test]
+fn a_client_that_does_not_read_holds_the_stream_back() {
+    let sent = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = Arc::clone(&sent);
+    let origin = Origin::start(move |exchange| {
+        exchange.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+        let text = "x".repeat(64 << 10);
+        for _ in 0..4096 {
+            chunk(exchange, &text, None)?;
+            count.fetch_add(text.len(), std::sync::atomic::Ordering::Relaxed);
+        }
+        Ok(())
+    });
+    let gate = Gate::start(&config(&[entry("m", "openai/m", &origin, "")], ""));
+    let before = gate.rss();
+    let client = begun(&gate, KEY);
+    let read = || sent.load(std::sync::atomic::Ordering::Relaxed);
+    wait_until("some of it is on its way", || read() > 1 << 20);
+    // It stands still when the buffers are full: the same at two looks in a row.
+    let mut last = 0;
+    wait_until("the origin is held back", || {
+        std::thread::sleep(Duration::from_millis(300));
+        std::mem::replace(&mut last, read()) == read()
+    });
+    assert!(read() < 64 << 20, "{} bytes were taken for a client that reads none", read());
+    assert!(gate.rss() < before + (40 << 10), "from {before} to {} KiB", gate.rss());
+    client.close();
+}
