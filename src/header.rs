@@ -4,7 +4,8 @@
 //! neither sends hop-by-hop or framing fields or a known key. What the file configures replaces what the client sent under
 //! that name and stands exactly once. It works on names and values: reading and writing messages is the shell's.
 //!
-//! `rewrite` applies a plan to a request, `shown` prints a field without its secret.
+//! `rewrite` applies a plan to a request, `shown` prints a field without its secret,
+//! `overhead` is one that answers have.
 
 use std::fmt;
 
@@ -13,9 +14,11 @@ use http::header::{self, HeaderName, HeaderValue};
 
 use crate::secret::Secret;
 
+mod overhead;
 mod rewrite;
 mod shown;
 
+pub use overhead::{OVERHEAD, milliseconds};
 pub use rewrite::{Changes, Fields, Hop};
 
 /// What a route does to the headers of a request.

@@ -4,8 +4,6 @@
 //! injected here; a configured field stands exactly once; a known key is in no field that is sent on. On the way back status,
 //! body and fields stay as the upstream gave them, but for what speaks for a connection or in Tollgate's name.
 
-use std::time::Duration;
-
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -14,15 +12,12 @@ use smallvec::SmallVec;
 
 use super::ctx::RequestCtx;
 use super::fault;
-use crate::header::{Fields, Hop, SetHeader, is_withheld, nominated};
+use crate::header::{Fields, Hop, OVERHEAD, SetHeader, is_withheld, milliseconds, nominated};
 use crate::limit::Held;
 use crate::rejection::{Rejection, UpstreamFault, standing_headers};
 
 /// The header that leads from an answer to its log line.
 pub(super) const CALL_ID: &str = "x-litellm-call-id";
-
-/// How much of a request's time was Tollgate's own, in milliseconds; LiteLLM's name.
-const OVERHEAD: &str = "x-litellm-overhead-duration-ms";
 
 /// Rewrites the client's request for the upstream of this attempt.
 pub(super) fn request(request: &mut RequestHeader, ctx: &mut RequestCtx) -> Result<()> {
@@ -110,16 +105,6 @@ fn tell_of_limits(response: &mut ResponseHeader, held: &Held) -> Result<()> {
         response.insert_header(name, value)?;
     }
     Ok(())
-}
-
-/// With three decimals. Every answer has it, and the standard library's formatting of them is several times as dear.
-fn milliseconds(time: Duration) -> HeaderValue {
-    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-    let mut text: SmallVec<[u8; 24]> = SmallVec::new();
-    text.extend_from_slice(itoa::Buffer::new().format(micros / 1000).as_bytes());
-    let digit = |place: u64| b'0' + (micros / place % 10) as u8;
-    text.extend_from_slice(&[b'.', digit(100), digit(10), digit(1)]);
-    HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("0"))
 }
 
 /// Types of bodies that are sent piece by piece, as long as there is something to say.

@@ -3,7 +3,7 @@
 //! The law: what is not admitted is not served; what the service hears goes into the one record of the request.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pingora::prelude::{Error, Result, Session};
 use pingora::{ErrorSource, ErrorType};
@@ -106,7 +106,6 @@ impl EdgeProxy {
             fields: &fields,
             standing: &standing,
             id: &id,
-            begun: ctx.record.begun,
         };
         self.shared.translator.serve(&mut session.downstream_session, wish, ctx).await
     }
@@ -151,6 +150,10 @@ impl Witness for RequestCtx {
 
     fn release(&mut self) {
         RequestCtx::release(self);
+    }
+
+    fn own(&self) -> Option<Duration> {
+        self.record.own()
     }
 
     fn note(&mut self, text: &str) {

@@ -4,7 +4,7 @@
 //! has the config has its keys.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -32,6 +32,9 @@ impl Witness for Nobody {
     fn streams(&mut self) {}
     fn body(&mut self, _: usize) {}
     fn release(&mut self) {}
+    fn own(&self) -> Option<Duration> {
+        None
+    }
     fn note(&mut self, text: &str) {
         log::debug!("{text}");
     }
@@ -64,7 +67,6 @@ impl Translator {
             fields: &fields,
             standing: &[],
             id: &id,
-            begun: Instant::now(),
         };
         let (near, far) = duplex(PIPE);
         let internal = |_: Box<Error>| told(Rejection::Internal);

@@ -83,7 +83,7 @@ pub(super) async fn stream(
         let piece = as_is.unwrap_or_else(|| Bytes::from(std::mem::take(&mut out)));
         if !piece.is_empty() || ended.is_some() {
             if !begun {
-                let Ok(head) = reply::head(attempt, &answer, EVENTS, None) else { return Tally::Gone };
+                let Ok(head) = reply::head(attempt, &answer, EVENTS, None, witness) else { return Tally::Gone };
                 begun = true;
                 if reply::begin(http, head, witness).await.is_err() {
                     return Tally::Answered(Ended::Gone);

@@ -14,6 +14,7 @@ use pingora::protocols::http::ServerSession;
 use super::Witness;
 use super::exchange::{Answer, Attempt};
 use super::serve::{Ended, Wish};
+use crate::header::{OVERHEAD, milliseconds};
 use crate::rejection::Dialect;
 
 /// The type of a stream of events.
@@ -43,7 +44,13 @@ pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
 }
 
 /// The head of an answer that a deployment gave.
-pub(super) fn head(attempt: Attempt<'_>, answer: &Answer, kind: &str, length: Option<usize>) -> Result<ResponseHeader> {
+pub(super) fn head(
+    attempt: Attempt<'_>,
+    answer: &Answer,
+    kind: &str,
+    length: Option<usize>,
+    witness: &dyn Witness,
+) -> Result<ResponseHeader> {
     let mut head = plain(attempt.wish, kind, length)?;
     if let Some(deployment) = &attempt.member.deployment {
         head.insert_header("x-litellm-model-id", deployment.id.as_str())?;
@@ -51,6 +58,9 @@ pub(super) fn head(attempt: Attempt<'_>, answer: &Answer, kind: &str, length: Op
     head.insert_header("x-litellm-model-group", attempt.asked.group.name.as_str())?;
     head.insert_header("x-litellm-attempted-retries", attempt.count.retries)?;
     head.insert_header("x-litellm-attempted-fallbacks", attempt.count.fallbacks)?;
+    if let Some(own) = witness.own() {
+        head.insert_header(OVERHEAD, milliseconds(own))?;
+    }
     if !answer.dropped.is_empty() {
         // Field names alone; one that no header can hold is told without its odd letters.
         let names = answer.dropped.join(", ");

@@ -4,7 +4,7 @@
 //! has not been tried; then in the groups that stand in for the one that was asked. What failed is noted before the next is
 //! picked. The last failure is what the client hears of.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderValue};
 use pingora::protocols::http::ServerSession;
@@ -44,8 +44,6 @@ pub struct Wish<'a> {
     pub standing: &'a [(&'static str, HeaderValue)],
     /// Its id.
     pub id: &'a str,
-    /// When it came.
-    pub begun: Instant,
 }
 
 /// How a request has ended whose client has been sent something.

@@ -57,7 +57,9 @@ pub(super) async fn answer(
             return failed(Rejection::UpstreamSaid { problem, retry_after: None });
         }
     };
-    let Ok(head) = reply::head(attempt, &answer, &kind, Some(body.len())) else { return failed(Rejection::Internal) };
+    let Ok(head) = reply::head(attempt, &answer, &kind, Some(body.len()), witness) else {
+        return failed(Rejection::Internal);
+    };
     translator.done_with(answer, attempt.wish.snapshot.idle).await;
     Tally::Answered(reply::send(http, head, body, witness).await)
 }

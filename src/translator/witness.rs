@@ -1,6 +1,6 @@
 //! Who hears how a request for a model goes: the record of the request, its guards and its clocks.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Hears what happens, in this order; but for what is said each time.
 pub trait Witness: Send {
@@ -16,6 +16,8 @@ pub trait Witness: Send {
     fn body(&mut self, bytes: usize);
     /// What comes next ends it: places that others wait for are free.
     fn release(&mut self);
+    /// How much of the time until the first upstream was asked was Tollgate's own.
+    fn own(&self) -> Option<Duration>;
     /// What the operator should know.
     fn note(&mut self, text: &str);
 }

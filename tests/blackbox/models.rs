@@ -73,6 +73,7 @@ fn a_chat_reaches_its_deployment_with_the_right_key_and_every_other_byte() {
         assert_eq!(answer.one("x-litellm-attempted-retries"), Some("0"));
         assert_eq!(answer.one("x-litellm-attempted-fallbacks"), Some("0"));
         assert!(answer.one("x-litellm-model-id").is_some());
+        assert!(answer.one("x-litellm-overhead-duration-ms").is_some());
         let arrived = origin.last();
         assert_eq!(arrived.start, "POST /v1/chat/completions HTTP/1.1");
         assert_eq!(arrived.one("authorization"), Some(format!("Bearer {SECRET}").as_str()));
