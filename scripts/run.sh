@@ -172,6 +172,21 @@ curl -N $base/openai/chat/completions \\
   -H 'content-type: application/json' \\
   -d '{"model": "sample-model", "stream": true, "messages": [{"role": "user", "content": "Hello from the edge"}]}'
 
+# Anthropic's Messages on that model, whole ...
+curl $base/v1/messages \\
+  -H 'x-api-key: sk-1234' \\
+  -H 'anthropic-version: 2023-06-01' \\
+  -H 'content-type: application/json' \\
+  -d '{"model": "my-fake-claude-endpoint", "max_tokens": 1024,
+       "messages": [{"role": "user", "content": "Hello, world"}]}'
+
+# ... and streaming; an OpenAI client asks for the same model at /v1/chat/completions.
+curl -N $base/v1/messages \\
+  -H 'x-api-key: sk-1234' \\
+  -H 'content-type: application/json' \\
+  -d '{"model": "my-fake-claude-endpoint", "max_tokens": 1024, "stream": true,
+       "messages": [{"role": "user", "content": "Hello, world"}]}'
+
 END
 
 if [[ -n ${READY_FILE:-} ]]; then
