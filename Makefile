@@ -5,6 +5,7 @@ ADVISORY_DB ?=## a folder with RustSec's advisories for `make audit`; empty: the
 PORT ?= 4000## where `make run` listens; 0: the system picks
 CARGO ?= cargo## the cargo to build with
 PYTHON ?= python3## the Python whose virtual environments hold the SDKs of the tests
+NPM ?= npm## the npm that installs the SDKs in TypeScript
 CARGO_TARGET_DIR ?= target## where cargo puts what it builds
 DESTDIR ?=## a folder that `make install` takes for /
 PREFIX ?= /usr## where `make install` puts the executable and what belongs to it
@@ -69,7 +70,7 @@ fuzz: ## let cargo-fuzz look for inputs that break an invariant; `make test` rep
 	done
 
 .PHONY: venv
-venv: $(SDKS)/sdk.stamp $(SDKS)/langfuse2.stamp ## install the SDKs that the tests drive, again when their list changes
+venv: $(SDKS)/sdk.stamp $(SDKS)/langfuse2.stamp $(SDKS)/node.stamp ## install the SDKs that the tests drive, again when their list changes
 
 $(SDKS)/sdk.stamp: tests/sdk/requirements.txt
 $(SDKS)/langfuse2.stamp: tests/sdk/requirements-langfuse2.txt
@@ -78,6 +79,15 @@ $(SDKS)/%.stamp:
 	rm -rf $(SDKS)/$*
 	$(PYTHON) -m venv $(SDKS)/$*
 	$(SDKS)/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+# The scripts stand beside their packages, since that is where Node looks for these.
+$(SDKS)/node.stamp: $(wildcard tests/sdk/node/*)
+	@echo "Installing the SDKs of tests/sdk/node"
+	rm -rf $(SDKS)/node
+	mkdir -p $(SDKS)/node
+	cp tests/sdk/node/* $(SDKS)/node
+	cd $(SDKS)/node && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
 .PHONY: lint

@@ -38,6 +38,8 @@ need openssl "makes and reads certificates" command -v openssl
 for extra in "$@"; do
     case $extra in
         test)
+            need nodejs "runs the clients' own SDKs in TypeScript" command -v node
+            need npm "installs those" command -v npm
             need python3 "runs the clients' own SDKs in the tests" command -v python3
             need slowhttptest "makes the slow clients of a test" command -v slowhttptest
             need python3-venv "keeps those SDKs apart from the system" python3 -c 'import ensurepip, venv'

@@ -26,7 +26,7 @@ use std::process::Command;
 use authority::{Authority, Protocol, Validity};
 use call::{Reply, post};
 use origin::{Origin, Respond, Seen};
-use process::{Folder, ROOT, Serving, Variables, Venv, script};
+use process::{Folder, ROOT, Serving, Variables, Venv, node_script, script};
 use providers::{basic, digest};
 
 const COHERE: &str = "api.cohere.com";
@@ -429,6 +429,7 @@ fn the_sample_upstream_by_the_openai_sdk() {
     const SECRET: &str = "sample-secret-of-the-tests";
     let upstream = Serving::upstream(SECRET);
     script(Venv::Sdk, "openai_models.py", &[("BASE_URL", upstream.url()), ("KEY", SECRET), ("DIRECT", "1")]);
+    node_script("openai.mjs", &[("BASE_URL", upstream.url()), ("KEY", SECRET)]);
 }
 
 /// The numbers that `translate::count` is tested against are made anew, by what made them.

@@ -6,6 +6,7 @@
 //! | `sample-interleaved` | does so with the pieces of all calls mixed                                           |
 //! | `sample-reasoning`   | thinks before it speaks, in `reasoning_content`                                      |
 //! | `sample-mirror`      | says the request as it arrived, as JSON                                              |
+//! | `sample-filtered`    | quotes, and says that its maker filters what it says                                 |
 //! | anything else        | quotes the last user message                                                         |
 //!
 //! Whichever it is: asked for JSON by a schema, it says JSON that fits.
@@ -25,6 +26,8 @@ pub(crate) struct Turn {
     /// The calls' pieces come mixed.
     pub(crate) interleaved: bool,
     pub(crate) finish_reason: &'static str,
+    /// No limit holds: a mirrored request has the words where it is to stop.
+    verbatim: bool,
 }
 
 /// A call of a tool.
@@ -43,6 +46,7 @@ impl Turn {
             calls: Vec::new(),
             interleaved: model.starts_with("sample-interleaved"),
             finish_reason: "stop",
+            verbatim: model.starts_with("sample-mirror"),
         };
         if model.starts_with("sample-reasoning") {
             turn.reasoning = split("They wrote something, and I am to quote it.");
@@ -50,7 +54,7 @@ impl Turn {
         if model.starts_with("sample-filtered") {
             turn.finish_reason = "content_filter";
         }
-        if model.starts_with("sample-mirror") {
+        if turn.verbatim {
             // One word: nothing is lost of its spaces.
             turn.words = vec![body.to_string()];
         }
@@ -90,6 +94,9 @@ impl Turn {
 
     /// Ends it before a text where it is to stop, and after so many words.
     pub(crate) fn limit(&mut self, words: usize, stops: &[&str]) {
+        if self.verbatim {
+            return;
+        }
         let said = self.words.join(" ");
         if let Some(at) = stops.iter().filter_map(|stop| said.find(stop)).min() {
             self.words = split(&said[..at]);

@@ -165,9 +165,28 @@ impl Venv {
 
 /// Runs `tests/sdk/SCRIPT` and returns what it printed; fails where the script does.
 pub fn script(venv: Venv, script: &str, variables: Variables<'_>) -> String {
+    run(&venv.python(), &Path::new(ROOT).join("tests/sdk").join(script), variables)
+}
+
+/// The same of `tests/sdk/node/SCRIPT`, by what `make venv` has installed for Node.
+pub fn node_script(script: &str, variables: Variables<'_>) -> String {
+    let folder = Path::new(ROOT).join("target/venv");
+    let whole = folder.join("node/node_modules").exists() && folder.join("node.stamp").exists();
+    assert!(whole, "the SDKs of target/venv/node are not installed: run make venv");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let node = std::env::split_paths(&path).map(|folder| folder.join("node")).find(|node| node.exists());
+    run(
+        &node.expect("there is no node in PATH: run scripts/setup.sh test"),
+        &folder.join("node").join(script),
+        variables,
+    )
+}
+
+fn run(interpreter: &Path, path: &Path, variables: Variables<'_>) -> String {
     let folder = Folder::new();
-    let mut command = Command::new(venv.python());
-    command.arg(Path::new(ROOT).join("tests/sdk").join(script)).current_dir(&folder.0);
+    let script = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut command = Command::new(interpreter);
+    command.arg(path).current_dir(&folder.0);
     // No setting of the person at the machine, such as a proxy or a key, may have a say.
     command.env_clear().env("HOME", &folder.0).env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUTF8", "1");
     let variables: BTreeMap<_, _> = variables.iter().copied().collect();
