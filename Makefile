@@ -70,10 +70,11 @@ fuzz: ## let cargo-fuzz look for inputs that break an invariant; `make test` rep
 	done
 
 .PHONY: venv
-venv: $(SDKS)/sdk.stamp $(SDKS)/langfuse2.stamp $(SDKS)/node.stamp ## install the SDKs that the tests drive, again when their list changes
+venv: $(SDKS)/sdk.stamp $(SDKS)/langfuse2.stamp $(SDKS)/litellm.stamp $(SDKS)/node.stamp ## install the SDKs that the tests drive, again when their list changes
 
 $(SDKS)/sdk.stamp: tests/sdk/requirements.txt
 $(SDKS)/langfuse2.stamp: tests/sdk/requirements-langfuse2.txt
+$(SDKS)/litellm.stamp: tests/sdk/requirements-litellm.txt
 $(SDKS)/%.stamp:
 	@echo "Installing the SDKs of $<"
 	rm -rf $(SDKS)/$*

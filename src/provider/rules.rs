@@ -61,6 +61,12 @@ pub fn reasons(model: &str) -> bool {
     series || (model.starts_with("gpt-5") && !model.starts_with("gpt-5-chat"))
 }
 
+/// Whether it is one of OpenAI's that refuse `reasoning_effort`. What others serve under names of their own may take it.
+fn answers_at_once(model: &str) -> bool {
+    let model = model.rsplit('/').next().unwrap_or(model);
+    ["gpt-3.5", "gpt-35", "gpt-4", "chatgpt-", "gpt-5-chat"].iter().any(|start| model.starts_with(start))
+}
+
 /// Makes a chat in OpenAI's schema one that the provider's `model` takes. What had to be left out is returned.
 pub fn fit(chat: &mut Map<String, Value>, provider: &Provider, model: &str, takes: &[String]) -> Vec<&'static str> {
     let mut dropped = Vec::new();
@@ -71,13 +77,13 @@ pub fn fit(chat: &mut Map<String, Value>, provider: &Provider, model: &str, take
             chat.entry("max_completion_tokens").or_insert(most);
         }
         leave_out(chat, &["temperature", "top_p"], &mut dropped);
-    } else if ours {
+    } else if ours && answers_at_once(model) {
         leave_out(chat, &["reasoning_effort"], &mut dropped);
     }
     if !has("top_k") {
         leave_out(chat, &["top_k"], &mut dropped);
     }
-    if !ours && !has("service_tier") {
+    if !ours {
         leave_out(chat, &["service_tier"], &mut dropped);
     }
     if !provider.has_stream_options {
@@ -158,6 +164,13 @@ mod tests {
                 vec![],
                 vec!["max_tokens", "temperature", "top_p", "service_tier", "messages"],
                 vec!["reasoning_effort", "top_k"],
+            ),
+            (
+                Style::OpenAi,
+                "house-model",
+                vec![],
+                vec!["max_tokens", "temperature", "top_p", "reasoning_effort", "service_tier", "messages"],
+                vec!["top_k"],
             ),
             (
                 Style::Compatible,

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Nothing here takes so long; what does is stuck.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// A script of SDK calls.
 const SCRIPT_PATIENCE: Duration = Duration::from_secs(180);
 
@@ -56,6 +56,21 @@ impl Serving {
         Self::start(Command::new(path), &[("UPSTREAM_SECRET", secret)], "upstream listening on http://")
     }
 
+    /// LiteLLM with the config `config`, as its makers ship it.
+    pub fn litellm(config: &str) -> Self {
+        let folder = Folder::new();
+        let file = folder.0.join("config.yaml");
+        fs::write(&file, config).expect("the config can be written");
+        let mut command = Command::new(Venv::LiteLlm.python().with_file_name("litellm"));
+        command.args(["--host", "127.0.0.1", "--port", "0", "--config"]).arg(&file).current_dir(&folder.0);
+        let home = folder.0.display().to_string();
+        // Prices come with the package: without this it would ask the internet for newer ones.
+        let variables = [("HOME", home.as_str()), ("LITELLM_LOCAL_MODEL_COST_MAP", "True"), ("PATH", "/usr/bin:/bin")];
+        let mut serving = Self::start(command, &variables, "INFO:     Uvicorn running on http://");
+        serving.folder = Some(folder);
+        serving
+    }
+
     fn start(mut command: Command, variables: Variables<'_>, mark: &'static str) -> Self {
         command.env_clear().envs(variables.iter().copied());
         let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
@@ -63,14 +78,19 @@ impl Serving {
         let log = Arc::<Log>::default();
         let (send, ready) = mpsc::channel();
         let (out, err) = (child.stdout.take().expect("stdout"), child.stderr.take().expect("stderr"));
-        follow(out, log.clone(), move |line| {
-            if let Some(address) = line.and_then(|line| line.strip_prefix(mark)) {
-                let _ = send.send(format!("http://{}", address.trim_end()));
-            }
-        });
-        follow(err, log.clone(), |_| ());
+        for pipe in [Box::new(out) as Box<dyn Read + Send>, Box::new(err)] {
+            let send = send.clone();
+            follow(pipe, log.clone(), move |line| {
+                let told = line.and_then(|line| line.strip_prefix(mark)?.split_whitespace().next());
+                if let Some(address) = told {
+                    let _ = send.send(format!("http://{address}"));
+                }
+            });
+        }
         // From here on a panic ends the process, and prints what it said.
         let mut serving = Self { child, url: String::new(), log, folder: None };
+        // Both ways of saying so are closed when it has ended.
+        drop(send);
         serving.url = ready.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{command:?} does not serve"));
         serving
     }
@@ -147,6 +167,8 @@ pub enum Venv {
     Sdk,
     /// Langfuse 2.x.
     Langfuse2,
+    /// LiteLLM's own proxy.
+    LiteLlm,
 }
 
 impl Venv {
@@ -154,6 +176,7 @@ impl Venv {
         let name = match self {
             Self::Sdk => "sdk",
             Self::Langfuse2 => "langfuse2",
+            Self::LiteLlm => "litellm",
         };
         let folder = Path::new(ROOT).join("target/venv");
         let python = folder.join(name).join("bin/python");
