@@ -21,9 +21,16 @@ const SECRET: &str = "sample-secret-of-the-tests";
 /// Tollgate in front of the sample upstream, whose models keep their names, in their moods too.
 fn served() -> (Serving, Serving) {
     let upstream = Serving::upstream(SECRET);
+    let entry = |name: &str| {
+        format!(
+            "  - {{model_name: '{name}', litellm_params: {{model: 'openai/{name}', api_base: '{}/v1', api_key: {SECRET}}}, tollgate: {{takes: [top_k, reasoning_content]}}}}\n",
+            upstream.url()
+        )
+    };
     let config = format!(
-        "general_settings: {{master_key: {KEY}}}\nrouter_settings: {{num_retries: 0}}\nmodel_list:\n  - {{model_name: 'sample-*', litellm_params: {{model: 'openai/sample-*', api_base: '{}/v1', api_key: {SECRET}}}, tollgate: {{takes: [top_k, reasoning_content]}}}}\n",
-        upstream.url()
+        "general_settings: {{master_key: {KEY}}}\nrouter_settings: {{num_retries: 0}}\nmodel_list:\n{}{}",
+        entry("sample-model"),
+        entry("sample-*")
     );
     let tollgate = Serving::tollgate(&config, &[]);
     (upstream, tollgate)
