@@ -193,6 +193,12 @@ fn admit(snapshot: &Snapshot, head: Head<'_>, seen: &mut Seen) -> Result<Step, R
     };
     if service.is_some_and(Service::takes_model) {
         let matched = path.canonical().into_owned();
+        let wanted = Wanted { route: found.value, path: &matched, model: None, served: true };
+        match &admission.principal {
+            Some(Principal::Key(key)) => quota::may_come(snapshot, key, wanted, head.now.steady),
+            _ => quota::may_anybody_come(snapshot, found.value, head.now.steady),
+        }
+        .inspect_err(|_| seen.principal.clone_from(&admission.principal))?;
         return Ok(Step::Ask(Question::Model(Pending { admission: Box::new(admission), matched })));
     }
     admission.refuse_dots()?;

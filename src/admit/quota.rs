@@ -39,6 +39,23 @@ pub(super) fn take_for(snapshot: &Snapshot, key: &Key, asked: Wanted<'_>, now: u
     all(snapshot, asked.route, claims, now)
 }
 
+/// Whether the holder of `key` may ask at all, as far as that can be said before the model is known: who may not is not read
+/// from.
+pub(super) fn may_come(snapshot: &Snapshot, key: &Key, asked: Wanted<'_>, now: u64) -> Result<(), Rejection> {
+    let team = team(snapshot, key)?;
+    permit_route(snapshot, key, team.as_deref(), asked)?;
+    let mut claims = Claims::new();
+    claim(key, team.as_deref(), None, &mut claims);
+    claims.extend([&asked.route.quota, &snapshot.quota].into_iter().flatten().cloned());
+    Local.check(&claims, now).map_err(Rejection::Limited)
+}
+
+/// The same for who needs no key.
+pub(super) fn may_anybody_come(snapshot: &Snapshot, route: &Route, now: u64) -> Result<(), Rejection> {
+    let claims: Claims = [&route.quota, &snapshot.quota].into_iter().flatten().cloned().collect();
+    Local.check(&claims, now).map_err(Rejection::Limited)
+}
+
 /// Takes what the holder of `key` needs for a call of the key API.
 pub(super) fn take_own(snapshot: &Snapshot, key: &Key, now: u64) -> Result<Held, Rejection> {
     let team = team(snapshot, key)?;
@@ -76,17 +93,20 @@ fn team(snapshot: &Snapshot, key: &Key) -> Result<Option<Arc<Team>>, Rejection> 
 }
 
 fn permit(snapshot: &Snapshot, key: &Key, team: Option<&Team>, asked: Wanted<'_>) -> Result<(), Rejection> {
+    permit_route(snapshot, key, team, asked)?;
+    permit_model(key, team, asked)
+}
+
+fn permit_route(snapshot: &Snapshot, key: &Key, team: Option<&Team>, asked: Wanted<'_>) -> Result<(), Rejection> {
     let record = &key.record;
     let denied = |why| Err(Rejection::Denied(why));
     if !record.key_type.uses_routes() {
         return denied(Denied::KeyType);
     }
-    let names_route = |list: &[String]| list.iter().any(|entry| covers(entry, &asked.route.path, asked.path));
-    // A key that names no route itself has its team's.
-    let of_team = team.map(|team| team.record.allowed_passthrough.as_slice()).unwrap_or_default();
-    let grants = if record.allowed_passthrough.is_empty() { of_team } else { &record.allowed_passthrough };
-    let granted = names_route(grants);
-    if names_route(&record.denied_passthrough) || team.is_some_and(|team| names_route(&team.record.denied_passthrough))
+    let grants = grants(key, team);
+    let granted = names_route(grants, asked);
+    if names_route(&record.denied_passthrough, asked)
+        || team.is_some_and(|team| names_route(&team.record.denied_passthrough, asked))
     {
         return denied(Denied::Route);
     }
@@ -98,13 +118,30 @@ fn permit(snapshot: &Snapshot, key: &Key, team: Option<&Team>, asked: Wanted<'_>
     if !record.allowed_routes.is_empty() && !allows_route(&record.allowed_routes, asked) {
         return denied(Denied::Route);
     }
+    Ok(())
+}
+
+/// What a key is granted; one that names no route itself has its team's.
+fn grants<'a>(key: &'a Key, team: Option<&'a Team>) -> &'a [String] {
+    let of_team = team.map(|team| team.record.allowed_passthrough.as_slice()).unwrap_or_default();
+    let own = &key.record.allowed_passthrough;
+    if own.is_empty() { of_team } else { own }
+}
+
+fn names_route(list: &[String], asked: Wanted<'_>) -> bool {
+    list.iter().any(|entry| covers(entry, &asked.route.path, asked.path))
+}
+
+fn permit_model(key: &Key, team: Option<&Team>, asked: Wanted<'_>) -> Result<(), Rejection> {
+    let record = &key.record;
+    let denied = |why| Err(Rejection::Denied(why));
     let limited_to_models = !record.models.is_empty()
         || !record.quota.model_requests.is_empty()
         || team.is_some_and(|team| !team.record.models.is_empty() || !team.record.quota.model_requests.is_empty());
     match asked.model {
         _ if !limited_to_models => Ok(()),
         // Which models there are is said of those that the key may use.
-        None if granted || asked.route.lists_models() => Ok(()),
+        None if names_route(grants(key, team), asked) || asked.route.lists_models() => Ok(()),
         None => denied(Denied::ModelUnknown),
         Some(model) if lists(key, team, model) => Ok(()),
         Some(_) => denied(Denied::Model),

@@ -116,6 +116,9 @@ pub struct Held {
 pub trait Counters: Send + Sync {
     /// Takes what `claims` ask for at `now`, milliseconds of a clock that never goes back.
     fn take(&self, claims: &[Claim], now: u64) -> Result<Held, Exceeded>;
+
+    /// Whether they could be taken at `now`. Nothing is counted by it.
+    fn check(&self, claims: &[Claim], now: u64) -> Result<(), Exceeded>;
 }
 
 /// Counts in this process.
@@ -158,6 +161,11 @@ impl Counters for Local {
         drop(locked);
         held.slots = counters.into_iter().cloned().collect();
         Ok(held)
+    }
+
+    fn check(&self, claims: &[Claim], now: u64) -> Result<(), Exceeded> {
+        let exceeded = |claim: &Claim| claim.counter.0.lock().check(claim, now);
+        claims.iter().find_map(exceeded).map_or(Ok(()), Err)
     }
 }
 

@@ -13,6 +13,9 @@ use serde_json::value::RawValue;
 
 use super::Refusal;
 
+/// The most fields at the top. No API has a tenth of them, and each is held against every other.
+const MOST_FIELDS: usize = 1000;
+
 /// A request body whose model is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
@@ -44,6 +47,9 @@ impl<'de> serde::Deserialize<'de> for Fields<'de> {
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
                 let mut fields: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::new();
                 while let Some(name) = map.next_key::<Name<'de>>()? {
+                    if fields.len() == MOST_FIELDS {
+                        return Err(serde::de::Error::custom(format_args!("more than {MOST_FIELDS} fields")));
+                    }
                     if fields.iter().any(|(known, _)| *known == name.0) {
                         return Err(serde::de::Error::custom(format_args!("the field `{}` stands twice", name.0)));
                     }
@@ -157,6 +163,17 @@ mod tests {
             assert_eq!((named.model.as_str(), named.stream), (model, stream), "{body}");
             assert_eq!(String::from_utf8(named.renamed(body.as_bytes(), "b\"c", &[])).expect("text"), expected);
         }
+    }
+
+    #[test]
+    fn fields_have_a_limit() {
+        let body = |count: usize| {
+            let fields: String = (1..count).map(|number| format!(",\"{number}\":0")).collect();
+            format!("{{\"model\":\"a\"{fields}}}")
+        };
+        assert!(Named::read(body(MOST_FIELDS).as_bytes()).is_ok());
+        let refusal = Named::read(body(MOST_FIELDS + 1).as_bytes()).expect_err("too many");
+        assert!(refusal.message.contains("more than 1000 fields"), "{refusal:?}");
     }
 
     #[test]

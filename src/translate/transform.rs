@@ -45,6 +45,9 @@ pub trait Transform: Send {
 
     /// Whether the client has had its end, whatever else may come.
     fn is_over(&self) -> bool;
+
+    /// Whether the model has said why it stopped. What comes after that comes at once, or never.
+    fn has_finished(&self) -> bool;
 }
 
 /// An event stream of chunks through an adapter's [`Stream`].
@@ -108,7 +111,7 @@ impl Transform for Translating {
         }
         match self.has_finished {
             true => self.done(out),
-            false => Err(Refusal::upstream("The upstream's stream ended before the answer did.")),
+            false => Err(cut_short()),
         }
     }
 
@@ -120,6 +123,10 @@ impl Transform for Translating {
 
     fn is_over(&self) -> bool {
         self.is_over
+    }
+
+    fn has_finished(&self) -> bool {
+        self.has_finished
     }
 }
 
@@ -160,6 +167,10 @@ fn pass(
     let reason = choice::first(&chunk).and_then(|choice| choice.get("finish_reason"));
     *has_finished |= reason.is_some_and(|reason| !reason.is_null());
     stream.event(Event::Chunk(&chunk), out)
+}
+
+fn cut_short() -> Refusal {
+    Refusal::upstream("The upstream's stream ended before the answer did.")
 }
 
 fn too_long() -> Refusal {
