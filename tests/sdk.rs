@@ -14,6 +14,7 @@ mod http1;
 #[allow(dead_code, reason = "shared with tests/tls.rs")]
 #[path = "sdk/origin.rs"]
 mod origin;
+#[allow(dead_code, reason = "shared with tests/sdk_models.rs")]
 #[path = "sdk/process.rs"]
 mod process;
 #[path = "sdk/providers.rs"]

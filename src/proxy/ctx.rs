@@ -116,6 +116,12 @@ impl RequestCtx {
         adapter.error(&call, &Problem { status: rejection.status(), message: rejection.message() })
     }
 
+    /// The field in which the clients of a service look for the id of the request.
+    pub(super) fn request_id(&self) -> Option<&'static str> {
+        let Lead::Service(_) = &self.record.route.as_ref()?.lead else { return None };
+        Some(if self.dialect == Dialect::Anthropic { "request-id" } else { "x-request-id" })
+    }
+
     pub(super) fn refused(&mut self, refusal: &Refusal) {
         self.dialect = refusal.dialect;
         self.record.route.clone_from(&refusal.route);

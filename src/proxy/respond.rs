@@ -42,9 +42,11 @@ pub(super) struct Answer {
 impl Answer {
     /// The answer that says `rejection`.
     pub(super) fn refusing(rejection: &Rejection, ctx: &RequestCtx) -> Self {
+        let mut headers = rejection.headers();
+        headers.extend(ctx.request_id().map(|name| (name, ctx.record.call_id().to_owned())));
         Self {
-            status: rejection.status(),
-            headers: rejection.headers(),
+            status: rejection.status_in(ctx.dialect),
+            headers,
             body: Bytes::from(ctx.said(rejection)),
             ends: rejection.ends_connection(),
         }
@@ -177,8 +179,11 @@ async fn discard(session: &mut Session, most: u64) -> bool {
 
 async fn write(session: &mut Session, ctx: &mut RequestCtx, answer: Answer) -> Result<()> {
     let mut header = ResponseHeader::build(answer.status, Some(6))?;
-    header.insert_header("Content-Type", "application/json")?;
-    header.insert_header("Content-Length", answer.body.len())?;
+    // RFC 9110 section 8.6: what has no body says nothing of its length.
+    if answer.status != 204 {
+        header.insert_header("Content-Type", "application/json")?;
+        header.insert_header("Content-Length", answer.body.len())?;
+    }
     header.insert_header(CALL_ID, ctx.record.call_id())?;
     for (name, value) in answer.headers {
         header.insert_header(name, value)?;

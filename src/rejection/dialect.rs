@@ -27,7 +27,7 @@ impl Rejection {
                     message: &message,
                     kind: self.openai_type(),
                     param: None,
-                    code: &self.status().to_string(),
+                    code: &self.status_in(dialect).to_string(),
                 },
             }),
             Dialect::Anthropic => {
@@ -40,7 +40,7 @@ impl Rejection {
     }
 
     fn openai_type(&self) -> &'static str {
-        match (self.status(), self.reason()) {
+        match (self.status_in(Dialect::OpenAi), self.reason()) {
             // LiteLLM's words, which its clients look for.
             (401, "expired_key") => "expired_key",
             (403, "denied_model") => "key_model_access_denied",

@@ -37,9 +37,8 @@ pub(super) fn headers(exceeded: &Exceeded) -> Vec<(&'static str, String)> {
         Kind::Parallel => None,
         Kind::Requests => *wait,
     };
-    if let Some(wait) = wait {
-        out.push(("Retry-After", seconds(wait).to_string()));
-        out.push(("retry-after-ms", wait.max(1).to_string()));
+    if let Some(millis) = wait {
+        out.extend(self::wait(millis));
     }
     if *kind == Kind::Requests {
         if *holder == Holder::Key {
@@ -51,6 +50,11 @@ pub(super) fn headers(exceeded: &Exceeded) -> Vec<(&'static str, String)> {
         out.extend(wait.map(|wait| (RESET, written(wait))));
     }
     out
+}
+
+/// When to come again, as RFC 9110 has it and more exactly.
+pub(super) fn wait(millis: u64) -> Vec<(&'static str, String)> {
+    vec![("Retry-After", seconds(millis).to_string()), ("retry-after-ms", millis.max(1).to_string())]
 }
 
 /// The header that tells the key's limit; LiteLLM's name.

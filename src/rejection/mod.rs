@@ -120,8 +120,8 @@ pub enum Rejection {
     UpstreamSaid {
         /// What, and the status of our answer.
         problem: Problem,
-        /// When it may be asked again, as it said it.
-        retry_after: Option<String>,
+        /// How long it wants to be left alone, in milliseconds, where it has said so.
+        retry_after: Option<u64>,
     },
     /// Too many connections are held.
     TooManyConnections {
@@ -204,6 +204,14 @@ impl Rejection {
             Self::Overloaded | Self::TooManyConnections { .. } => 503,
             Self::UpstreamTimeout => 504,
             Self::Loop => 508,
+        }
+    }
+
+    /// The status of the answer in `dialect`: what Anthropic calls 529 has no name elsewhere.
+    pub fn status_in(&self, dialect: Dialect) -> u16 {
+        match (self.status(), dialect) {
+            (529, Dialect::OpenAi) => 503,
+            (status, _) => status,
         }
     }
 
@@ -292,7 +300,7 @@ impl Rejection {
             Self::Auth { .. } => vec![("WWW-Authenticate", "Bearer realm=\"tollgate\"".into())],
             Self::Guessing(seconds) => vec![("Retry-After", seconds.to_string())],
             Self::Limited(exceeded) => limited::headers(exceeded),
-            Self::UpstreamSaid { retry_after: Some(wait), .. } => vec![("Retry-After", wait.clone())],
+            Self::UpstreamSaid { retry_after: Some(wait), .. } => limited::wait(*wait),
             Self::MethodNotAllowed(methods) => vec![("Allow", methods.join(", "))],
             Self::Overloaded
             | Self::TooManyConnections { .. }

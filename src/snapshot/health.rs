@@ -30,15 +30,18 @@ pub enum Outcome {
     Failed,
     /// It has had enough; how long it wants to be left alone, in milliseconds, where it says so.
     Limited(Option<u64>),
-    /// It does not take our credential.
+    /// It does not take our credential, or our account is not in order.
     Refused,
+    /// It says no to this request, where another may not; nothing is wrong with it.
+    Elsewhere,
 }
 
 impl Outcome {
     /// What a status says.
     pub fn of(status: u16, retry_after: Option<u64>) -> Self {
         match status {
-            401 => Self::Refused,
+            401 | 402 => Self::Refused,
+            403 | 404 | 409 => Self::Elsewhere,
             429 => Self::Limited(retry_after),
             408 | 500.. => Self::Failed,
             _ => Self::Fine,
@@ -48,6 +51,11 @@ impl Outcome {
     /// Whether another upstream may do better.
     pub fn may_differ(self) -> bool {
         self != Self::Fine
+    }
+
+    /// Whether the same upstream may do better when it is asked again.
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::Failed | Self::Limited(_))
     }
 }
 
@@ -74,7 +82,7 @@ impl Health {
     pub fn note(&self, outcome: Outcome, patience: Patience, now: u64) {
         let mut state = self.0.lock();
         let rest = match outcome {
-            Outcome::Fine => return,
+            Outcome::Fine | Outcome::Elsewhere => return,
             Outcome::Refused => REFUSED,
             Outcome::Limited(wanted) => wanted.unwrap_or(patience.cooldown).min(LONGEST),
             Outcome::Failed => {
@@ -141,8 +149,11 @@ mod tests {
             (301, Outcome::Fine),
             (400, Outcome::Fine),
             (401, Outcome::Refused),
-            (403, Outcome::Fine),
-            (404, Outcome::Fine),
+            (402, Outcome::Refused),
+            (403, Outcome::Elsewhere),
+            (404, Outcome::Elsewhere),
+            (409, Outcome::Elsewhere),
+            (422, Outcome::Fine),
             (408, Outcome::Failed),
             (429, Outcome::Limited(Some(7))),
             (500, Outcome::Failed),

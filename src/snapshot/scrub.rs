@@ -7,13 +7,18 @@ use crate::secret::Secret;
 
 /// The shortest value that is looked for.
 const SHORTEST: usize = 4;
+/// The shortest part of a secret address that is.
+const LONG_PART: usize = 8;
 /// What stands in the place of one.
 const GONE: &str = "[redacted]";
+
+/// What a message may have of a text, in characters. It is cut after it is clean: a part of a secret is one.
+const LONGEST: usize = 1000;
 
 /// The values of one config.
 #[derive(Debug, Default)]
 pub struct Scrub {
-    /// Longest first, so that none is left in part.
+    /// In lower case; longest first, so that none is left in part.
     values: Vec<Secret>,
 }
 
@@ -29,23 +34,63 @@ impl Scrub {
                 values.extend(text.split_whitespace().map(str::to_owned));
                 values.push(text);
             }
+            // A key may stand in the address itself.
+            let path = member.target.path_and_query(b"", None, &|_| None, &|_| false);
+            let path = String::from_utf8_lossy(&path);
+            let parts = path.split(['/', '?', '&', '=']).filter(|part| part.len() >= LONG_PART);
+            values
+                .extend(parts.filter(|_| member.target.secret || member.target.query.has_secret()).map(str::to_owned));
         }
-        values.retain(|value| value.len() >= SHORTEST && !value.eq_ignore_ascii_case("bearer"));
+        Self::new(values)
+    }
+
+    fn new(mut values: Vec<String>) -> Self {
+        let escaped: Vec<String> = values.iter().map(|value| escaped(value)).collect();
+        values.extend(escaped);
+        values.iter_mut().for_each(|value| value.make_ascii_lowercase());
+        values.retain(|value| value.len() >= SHORTEST && value != "bearer");
         values.sort_unstable_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
         values.dedup();
         Self { values: values.into_iter().map(Secret::new).collect() }
     }
 
-    /// `text` without any of them.
+    /// `text` without any of them, in whatever case, and not too long.
     pub fn clean(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for value in &self.values {
-            if text.contains(value.expose()) {
-                text = text.replace(value.expose(), GONE);
-            }
+            text = without(&text, value.expose());
         }
-        addresses(&text)
+        let text = addresses(&text);
+        match text.char_indices().nth(LONGEST) {
+            Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+            None => text,
+        }
     }
+}
+
+/// `text` without `value`, which is in lower case.
+fn without(text: &str, value: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    for (at, found) in lower.match_indices(value) {
+        out.push_str(text.get(from..at).unwrap_or_default());
+        out.push_str(GONE);
+        from = at + found.len();
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+    out
+}
+
+/// As it stands in a URL (RFC 3986 section 2.1).
+fn escaped(value: &str) -> String {
+    value.bytes().fold(String::new(), |mut out, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+        out
+    })
 }
 
 /// The text without what reads as an address of a network: an IPv4 address is never a word.
@@ -76,14 +121,26 @@ mod tests {
     use super::*;
 
     fn scrub(values: &[&str]) -> Scrub {
-        Scrub { values: values.iter().map(|value| Secret::new(*value)).collect() }
+        Scrub::new(values.iter().map(|value| (*value).to_owned()).collect())
+    }
+
+    #[test]
+    fn a_secret_across_the_cut_goes_whole() {
+        let scrub = scrub(&["sk-upstream-1"]);
+        for before in LONGEST - 15..LONGEST + 2 {
+            let text = format!("{}sk-upstream-1 {}", "x".repeat(before), "y".repeat(2000));
+            let clean = scrub.clean(&text);
+            assert!(!clean.contains("sk-u") && clean.chars().count() == LONGEST + 1, "{before}");
+        }
     }
 
     #[test]
     fn values_and_addresses_go() {
-        let scrub = scrub(&["https-host.example.com:8443", "https-host.example.com", "sk-upstream-1"]);
+        let scrub = scrub(&["https-host.example.com:8443", "https-host.example.com", "sk-upstream-1", "Sk/up+2"]);
         for (text, expected) in [
             ("Incorrect API key provided: sk-upstream-1.", "Incorrect API key provided: [redacted]."),
+            ("SK-Upstream-1 at HTTPS-host.Example.com", "[redacted] at [redacted]"),
+            ("Bearer Sk%2Fup%2B2, Sk%2fup%2b2", "Bearer [redacted], [redacted]"),
             ("no route to https-host.example.com:8443", "no route to [redacted]"),
             ("dial tcp 10.1.2.3:443: refused", "dial tcp [redacted] refused"),
             ("at [2001:db8::1]:443 and 2001:db8::2.", "at [redacted] and [redacted]"),

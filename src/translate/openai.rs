@@ -7,12 +7,15 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use memchr::memmem;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::Refusal;
+use super::{Refusal, failure, sse};
 
+/// An error is no longer than this; what is longer is an answer, whatever it holds.
+const LONGEST_ERROR: usize = 64 << 10;
 /// The most fields at the top. No API has a tenth of them, and each is held against every other.
 const MOST_FIELDS: usize = 1000;
 
@@ -28,6 +31,54 @@ pub struct Named {
     /// Behind the first brace.
     inside: usize,
     fields: Vec<String>,
+}
+
+/// Whether `body` is an answer of the API, as far as that can be said without looking into it: an object, and no error.
+///
+/// # Errors
+/// It is none.
+pub fn check_answer(body: &[u8]) -> Result<(), Refusal> {
+    let text = body.trim_ascii();
+    let wrong = || Refusal::upstream("The upstream's answer is not one of its API.");
+    if text.first() != Some(&b'{') || serde_json::from_slice::<&RawValue>(body).is_err() {
+        return Err(wrong());
+    }
+    // An error stands alone, or nearly.
+    if text.len() <= LONGEST_ERROR && memmem::find(text, b"\"error\"").is_some() {
+        let value: Value = serde_json::from_slice(text).map_err(|_| wrong())?;
+        return failure::within(&value).map_or(Ok(()), Err);
+    }
+    Ok(())
+}
+
+/// A whole answer as the stream that was asked for, of a server that knows none: one chunk, and the end.
+///
+/// # Errors
+/// It is none.
+pub fn as_stream(body: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let mut answer: Value =
+        serde_json::from_slice(body).map_err(|_| Refusal::upstream("The upstream's answer is not one of its API."))?;
+    if answer.get("object") == Some(&Value::from("chat.completion"))
+        && let Some(object) = answer.get_mut("object")
+    {
+        *object = Value::from("chat.completion.chunk");
+    }
+    for choice in answer.get_mut("choices").and_then(Value::as_array_mut).into_iter().flatten() {
+        let Some(choice) = choice.as_object_mut() else { continue };
+        if let Some(mut message) = choice.shift_remove("message") {
+            let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
+            for (number, call) in calls.into_iter().flatten().enumerate() {
+                if let Some(call) = call.as_object_mut() {
+                    call.entry("index").or_insert(Value::from(number));
+                }
+            }
+            choice.insert("delta".to_owned(), message);
+        }
+    }
+    let mut out = Vec::new();
+    sse::data(&mut out, &answer);
+    out.extend_from_slice(b"data: [DONE]\n\n");
+    Ok(out)
 }
 
 /// The fields of an object, none of them looked into.
@@ -163,6 +214,37 @@ mod tests {
             assert_eq!((named.model.as_str(), named.stream), (model, stream), "{body}");
             assert_eq!(String::from_utf8(named.renamed(body.as_bytes(), "b\"c", &[])).expect("text"), expected);
         }
+    }
+
+    #[test]
+    fn what_is_an_answer() {
+        for (body, fine) in [
+            ("{\"choices\":[]}", true),
+            (" {\"error\":null,\"x\":1}\n", true),
+            ("{\"text\":\"an \\\"error\\\"\"}", true),
+            ("{\"error\":{\"message\":\"no\"}}", false),
+            ("{\"choices\":[", false),
+            ("[]", false),
+            ("<html>", false),
+            ("", false),
+        ] {
+            assert_eq!(check_answer(body.as_bytes()).is_ok(), fine, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_whole_answer_is_a_stream_of_one_chunk() {
+        let answer = json!({"object": "chat.completion", "choices": [
+            {"message": {"content": "hi", "tool_calls": [{"id": "a"}, {"id": "b"}]}, "finish_reason": "stop"}]});
+        let events = as_stream(answer.to_string().as_bytes()).expect("a stream");
+        assert_eq!(
+            String::from_utf8(events).expect("text"),
+            concat!(
+                r#"data: {"object":"chat.completion.chunk","choices":[{"finish_reason":"stop","delta":{"content":"hi","tool_calls":[{"id":"a","index":0},{"id":"b","index":1}]}}]}"#,
+                "\n\ndata: [DONE]\n\n"
+            )
+        );
+        assert!(as_stream(b"<html>").is_err());
     }
 
     #[test]

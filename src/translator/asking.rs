@@ -3,6 +3,7 @@
 //! The law: the body is read whole, within its limit, before anybody is asked; what an adapter may know of the request's head
 //! is never a key.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -43,10 +44,10 @@ pub struct Asking {
 /// What is asked of a model.
 #[derive(Debug)]
 pub enum Question {
-    /// A chat, translated.
+    /// A chat in a schema of its own, translated.
     Chat(Translated),
-    /// How many tokens this chat has.
-    Tokens(Translated),
+    /// Anthropic's Messages, which Anthropic's own models take as they are: translated when another is asked.
+    Messages(Named, OnceLock<Result<Translated, Refusal>>),
     /// What OpenAI's own clients ask.
     Plain(Named),
 }
@@ -110,11 +111,36 @@ impl Asking {
 
     fn understood(&self, service: &Service) -> Result<Question, Refusal> {
         match service {
-            Service::Adapter(adapter) => adapter.request(&self.call(), &self.body).map(Question::Chat),
-            Service::CountTokens => Anthropic.request(&self.call(), &with_a_limit(&self.body)?).map(Question::Tokens),
+            Service::Adapter(adapter) if !adapter.is_messages() => {
+                adapter.request(&self.call(), &self.body).map(Question::Chat)
+            }
+            Service::Adapter(_) | Service::CountTokens => {
+                Ok(Question::Messages(Named::read(&self.body)?, OnceLock::new()))
+            }
             Service::Chat | Service::Completions | Service::Embeddings | Service::List => {
                 Named::read(&self.body).map(Question::Plain)
             }
+        }
+    }
+
+    /// What a model that speaks OpenAI's language is asked; none where nothing is to be translated.
+    pub(super) fn translated(&self, service: &Service) -> Option<Result<&Translated, &Refusal>> {
+        match &self.question {
+            Question::Chat(translated) => Some(Ok(translated)),
+            Question::Messages(_, translated) => Some(translated.get_or_init(|| self.translate(service)).as_ref()),
+            Question::Plain(_) => None,
+        }
+    }
+
+    /// The same, where its deployment does not speak the client's language.
+    pub(super) fn translated_for(&self, service: &Service, native: bool) -> Option<Result<&Translated, &Refusal>> {
+        if native { None } else { self.translated(service) }
+    }
+
+    fn translate(&self, service: &Service) -> Result<Translated, Refusal> {
+        match service {
+            Service::Adapter(adapter) => adapter.request(&self.call(), &self.body),
+            _ => Anthropic.request(&self.call(), &with_a_limit(&self.body)?),
         }
     }
 
@@ -138,10 +164,8 @@ impl Asking {
     /// The model, as the client calls it.
     pub fn model(&self) -> &str {
         match &self.question {
-            Question::Chat(translated) | Question::Tokens(translated) => {
-                translated.chat.get("model").and_then(Value::as_str).unwrap_or_default()
-            }
-            Question::Plain(named) => &named.model,
+            Question::Chat(translated) => translated.chat.get("model").and_then(Value::as_str).unwrap_or_default(),
+            Question::Messages(named, _) | Question::Plain(named) => &named.model,
         }
     }
 
@@ -149,8 +173,7 @@ impl Asking {
     pub fn streams(&self) -> bool {
         match &self.question {
             Question::Chat(translated) => translated.chat.get("stream").and_then(Value::as_bool).unwrap_or(false),
-            Question::Tokens(_) => false,
-            Question::Plain(named) => named.stream,
+            Question::Messages(named, _) | Question::Plain(named) => named.stream,
         }
     }
 }

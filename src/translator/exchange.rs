@@ -23,16 +23,13 @@ use crate::dial::{self, Terms};
 use crate::provider::{self, Operation, Style};
 use crate::rejection::{Rejection, UpstreamFault};
 use crate::snapshot::{Asked, Deployment, Member, Outcome, Service};
-use crate::translate::openai::Named;
 
-/// The client's fields that trace a call (W3C Trace Context; OpenAI's and Anthropic's references).
-const TRACES: &[&str] = &["traceparent", "tracestate", "idempotency-key"];
+/// The client's fields that go on: what traces a call (W3C Trace Context; OpenAI's reference), and who makes it.
+const TRACES: &[&str] = &["traceparent", "tracestate", "idempotency-key", "user-agent"];
 /// The version of Anthropic's API where the client says none.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
 /// How long the end of an answer is waited for that is over.
 const LAST: Duration = Duration::from_millis(100);
-/// The longest wait that a client may ask for.
-const LONGEST_WAIT: f64 = 6000.0;
 
 /// What is asked of whom.
 #[derive(Clone, Copy)]
@@ -57,8 +54,17 @@ pub(super) struct Answer {
 
 /// Why there is none.
 enum Failure {
+    /// The upstream has failed.
     Upstream(Rejection),
+    /// It was not asked: nobody would do better.
+    Ours(Rejection),
+    /// The client has left.
     Gone,
+}
+
+/// An upstream has failed, and another may do better.
+pub(super) fn failed(rejection: Rejection) -> Tally {
+    Tally::Failed { rejection, outcome: Outcome::Failed, wait: None }
 }
 
 impl Attempt<'_> {
@@ -66,20 +72,31 @@ impl Attempt<'_> {
         self.member.deployment.as_deref()
     }
 
-    /// The longest wait for the first byte, and silence after it.
+    /// The longest wait for the first byte, and silence after it: the deployment's, or a shorter one that the client asks for.
     fn silence(&self) -> Duration {
-        let streams = self.wish.asking.streams();
-        let usual = match self.deployment() {
-            Some(deployment) if streams => deployment.stream_silence,
+        let usual = self.usual_silence();
+        self.wanted_silence().map_or(usual, |wanted| wanted.min(usual))
+    }
+
+    fn usual_silence(&self) -> Duration {
+        match self.deployment() {
+            Some(deployment) if self.wish.asking.streams() => deployment.stream_silence,
             _ => self.member.silence,
-        };
-        let named = if streams { ["x-litellm-stream-timeout", "x-litellm-timeout"] } else { ["x-litellm-timeout"; 2] };
-        let wanted =
-            named.iter().find_map(|name| self.wish.fields.get(*name)?.to_str().ok()?.trim().parse::<f64>().ok());
-        match wanted {
-            Some(seconds) if seconds > 0.0 && seconds <= LONGEST_WAIT => Duration::from_secs_f64(seconds),
-            _ => usual,
         }
+    }
+
+    fn wanted_silence(&self) -> Option<Duration> {
+        let streams = self.wish.asking.streams();
+        let names = if streams { ["x-litellm-stream-timeout", "x-litellm-timeout"] } else { ["x-litellm-timeout"; 2] };
+        let seconds = |name: &&str| self.wish.fields.get(*name)?.to_str().ok()?.trim().parse::<f64>().ok();
+        let wanted = names.iter().find_map(seconds).filter(|seconds| *seconds > 0.0)?;
+        Duration::try_from_secs_f64(wanted).ok()
+    }
+
+    /// What a failure says of the upstream: nothing, where only the client was in a hurry.
+    pub(super) fn outcome(&self, rejection: &Rejection) -> Outcome {
+        let hurried = self.wanted_silence().is_some_and(|wanted| wanted < self.usual_silence());
+        if *rejection == Rejection::UpstreamTimeout && hurried { Outcome::Elsewhere } else { Outcome::Failed }
     }
 }
 
@@ -87,7 +104,7 @@ impl Attempt<'_> {
 fn operation(service: &Service, style: Style) -> (Operation, bool) {
     match service {
         Service::Adapter(adapter) if style == Style::Anthropic && adapter.is_messages() => (Operation::Messages, true),
-        Service::CountTokens => (Operation::CountTokens, true),
+        Service::CountTokens => (Operation::CountTokens, style == Style::Anthropic),
         Service::Adapter(_) => (Operation::Chat, false),
         Service::Chat | Service::List => (Operation::Chat, true),
         Service::Completions => (Operation::Completions, true),
@@ -103,19 +120,30 @@ impl Translator {
         attempt: Attempt<'_>,
         witness: &mut dyn Witness,
     ) -> Tally {
+        if let Some(counted) = whole::tokens(attempt).await {
+            return match counted {
+                Ok(body) => Tally::Answered(reply::whole(http, attempt.wish, witness, body).await),
+                Err(rejection) => Tally::Failed { rejection, outcome: Outcome::Fine, wait: None },
+            };
+        }
         let answer = match self.ask(http, attempt, witness).await {
             Ok(answer) => answer,
             Err(Failure::Gone) => return Tally::Gone,
+            Err(Failure::Ours(rejection)) => return Tally::Failed { rejection, outcome: Outcome::Fine, wait: None },
             Err(Failure::Upstream(rejection)) => {
-                return Tally::Failed { rejection, outcome: Outcome::Failed, wait: None };
+                let outcome = attempt.outcome(&rejection);
+                return Tally::Failed { rejection, outcome, wait: None };
             }
         };
         let Some(head) = answer.session.response_header() else {
-            let rejection = Rejection::UpstreamFailed(UpstreamFault::Protocol);
-            return Tally::Failed { rejection, outcome: Outcome::Failed, wait: None };
+            return failed(Rejection::UpstreamFailed(UpstreamFault::Protocol));
         };
         let is_stream = attempt.wish.asking.streams() && reply::is_event_stream(&head.headers);
         match head.status {
+            StatusCode::OK if reply::is_coded(&head.headers) => {
+                witness.note("the upstream's answer has a content-encoding that was not asked for");
+                failed(Rejection::UpstreamFailed(UpstreamFault::Protocol))
+            }
             StatusCode::OK if is_stream => relay::stream(self, http, attempt, answer, witness).await,
             StatusCode::OK => whole::answer(self, http, attempt, answer, witness).await,
             status => whole::refusal(self, http, attempt, answer, status.as_u16(), witness).await,
@@ -128,32 +156,19 @@ impl Translator {
         attempt: Attempt<'_>,
         witness: &mut dyn Witness,
     ) -> Result<Answer, Failure> {
-        let internal = || Failure::Upstream(Rejection::Internal);
+        let internal = || Failure::Ours(Rejection::Internal);
         let deployment = attempt.deployment().ok_or_else(internal)?;
-        let silence = attempt.silence();
         let model = deployment.model(attempt.asked.star.as_deref());
         let (operation, native) = operation(attempt.wish.service, deployment.provider.style);
-        let (body, dropped) = body(attempt, deployment, &model, native).ok_or_else(internal)?;
+        let (body, dropped) = body(attempt, deployment, &model, native).map_err(Failure::Ours)?;
         let path = provider::path(deployment.provider, operation, &model);
         let path = attempt.member.target.path_and_query(path.as_bytes(), None, &|_| None, &|_| false);
         let request = request(attempt, operation, &path, body.len()).map_err(|_| internal())?;
         witness.asked(&deployment.id, Instant::now());
-        let exchange = async {
-            let (mut session, peer, reused) = self.connect(attempt).await?;
-            session.set_read_timeout(None);
-            session.set_write_timeout(Some(silence));
-            match timeout(silence, sent(&mut session, request, body)).await {
-                Ok(Ok(())) => Ok((session, peer, reused)),
-                Ok(Err(error)) => Err((dial::meaning(&error), Some(dial::described(&error)))),
-                Err(_) => Err((Rejection::UpstreamTimeout, None)),
-            }
-        };
-        match reply::unless_gone(http, exchange).await {
+        let silence = attempt.silence();
+        match reply::unless_gone(http, self.exchange(attempt, &request, &body, silence, witness)).await {
             None => Err(Failure::Gone),
-            Some(Ok((session, peer, reused))) => {
-                witness.connected(reused);
-                Ok(Answer { session, peer, silence, dropped, native })
-            }
+            Some(Ok((session, peer))) => Ok(Answer { session, peer, silence, dropped, native }),
             Some(Err((rejection, note))) => {
                 if let Some(note) = note {
                     witness.note(&note);
@@ -163,16 +178,42 @@ impl Translator {
         }
     }
 
+    /// Sends the request and waits for the head of the answer. A pooled connection that turns out to be dead before a byte of
+    /// it has come is nobody's failure: another takes its place, once.
+    async fn exchange(
+        &self,
+        attempt: Attempt<'_>,
+        request: &RequestHeader,
+        body: &Bytes,
+        silence: Duration,
+        witness: &mut dyn Witness,
+    ) -> Result<(HttpSession, HttpPeer), (Rejection, Option<String>)> {
+        let mut fresh = false;
+        loop {
+            let (mut session, peer, reused) = self.connect(attempt, fresh).await?;
+            witness.connected(reused);
+            session.set_read_timeout(None);
+            session.set_write_timeout(Some(silence));
+            match timeout(silence, sent(&mut session, request.clone(), body.clone())).await {
+                Ok(Ok(())) => return Ok((session, peer)),
+                Ok(Err(_)) if reused && !fresh => fresh = true,
+                Ok(Err(error)) => return Err((dial::meaning(&error), Some(dial::described(&error)))),
+                Err(_) => return Err((Rejection::UpstreamTimeout, None)),
+            }
+        }
+    }
+
     /// A connection to the deployment: one that is there, or to the first of its addresses that takes one.
     async fn connect(
         &self,
         attempt: Attempt<'_>,
+        fresh: bool,
     ) -> Result<(HttpSession, HttpPeer, bool), (Rejection, Option<String>)> {
         let unreachable = |why: dial::Unreachable| (Rejection::UpstreamFailed(UpstreamFault::Resolve), Some(why.0));
         let resolver = self.resolver.load_full();
         let addresses = dial::addresses(&resolver, attempt.member).await.map_err(unreachable)?;
         let snapshot = attempt.wish.snapshot;
-        let terms = Terms { connect: snapshot.connect, idle: snapshot.idle, read: None, fresh: false };
+        let terms = Terms { connect: snapshot.connect, idle: snapshot.idle, read: None, fresh };
         let mut last = (Rejection::UpstreamFailed(UpstreamFault::Connect), None);
         for number in 0..addresses.len() {
             let Some(address) = addresses.get(number) else { break };
@@ -213,15 +254,20 @@ async fn sent(session: &mut HttpSession, request: RequestHeader, body: Bytes) ->
 }
 
 /// The body, as the deployment takes it, and what was left out of it.
-fn body(attempt: Attempt<'_>, deployment: &Deployment, model: &str, native: bool) -> Option<(Bytes, Vec<String>)> {
-    let asking = attempt.wish.asking;
-    let renamed = |named: &Named| Bytes::from(named.renamed(&asking.body, model, &deployment.defaults));
-    let translated = match &asking.question {
-        Question::Plain(named) => return Some((renamed(named), Vec::new())),
-        Question::Chat(_) | Question::Tokens(_) if native => {
-            return Named::read(&asking.body).ok().map(|named| (renamed(&named), Vec::new()));
+fn body(
+    attempt: Attempt<'_>,
+    deployment: &Deployment,
+    model: &str,
+    native: bool,
+) -> Result<(Bytes, Vec<String>), Rejection> {
+    let (asking, service) = (attempt.wish.asking, attempt.wish.service);
+    let translated = match (&asking.question, asking.translated_for(service, native)) {
+        (Question::Plain(named) | Question::Messages(named, _), None) => {
+            return Ok((Bytes::from(named.renamed(&asking.body, model, &deployment.defaults)), Vec::new()));
         }
-        Question::Chat(translated) | Question::Tokens(translated) => translated,
+        (_, Some(Ok(translated))) => translated,
+        (_, Some(Err(refusal))) => return Err(Rejection::Untranslated(refusal.clone().told())),
+        (Question::Chat(_), None) => return Err(Rejection::Internal),
     };
     let mut chat = translated.chat.clone();
     for (name, value) in &deployment.defaults {
@@ -230,7 +276,8 @@ fn body(attempt: Attempt<'_>, deployment: &Deployment, model: &str, native: bool
     let fitted = provider::fit(&mut chat, deployment.provider, deployment.rules(model), &deployment.takes);
     chat.insert("model".to_owned(), Value::from(model));
     let dropped = translated.dropped.iter().cloned().chain(fitted.into_iter().map(str::to_owned)).collect();
-    serde_json::to_vec(&chat).ok().map(|body| (Bytes::from(body), dropped))
+    let body = serde_json::to_vec(&chat).map_err(|_| Rejection::Internal)?;
+    Ok((Bytes::from(body), dropped))
 }
 
 fn request(attempt: Attempt<'_>, operation: Operation, path: &[u8], length: usize) -> Result<RequestHeader> {

@@ -43,6 +43,11 @@ pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
     kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
 }
 
+/// Whether the body has a coding, although none was asked for.
+pub(super) fn is_coded(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
 /// The head of an answer that a deployment gave.
 pub(super) fn head(
     attempt: Attempt<'_>,
@@ -71,7 +76,9 @@ pub(super) fn head(
         .session
         .response_header()
         .and_then(|head| ["x-request-id", "request-id"].iter().find_map(|name| head.headers.get(*name)).cloned());
-    if let Some(id) = upstreams {
+    // An id that holds what no text may tell is none.
+    let id = upstreams.as_ref().and_then(|id| id.to_str().ok());
+    if let Some(id) = id.filter(|id| attempt.wish.snapshot.scrub.clean(id) == **id) {
         head.insert_header("llm_provider-x-request-id", id)?;
     }
     Ok(head)

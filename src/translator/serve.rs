@@ -92,11 +92,6 @@ impl Translator {
         wish: Wish<'_>,
         witness: &mut dyn Witness,
     ) -> Result<Ended, Rejection> {
-        if let Service::CountTokens = wish.service
-            && let Some(body) = super::whole::tokens(wish).await
-        {
-            return Ok(reply::whole(http, wish, witness, body).await);
-        }
         let mut count = Count::default();
         let mut last = Rejection::Internal;
         let fallbacks = wish.snapshot.models.after(wish.model, wish.asked);
@@ -143,6 +138,10 @@ impl Translator {
             let picked = match group.pick(&tried, now) {
                 Ok(picked) => picked,
                 Err(NoMember::Tried) => {
+                    // Who says no to this request will say so again.
+                    if failed.as_ref().is_some_and(|(_, outcome, _)| !outcome.may_pass()) {
+                        break;
+                    }
                     tried.clear();
                     let wait = failed.as_ref().and_then(|(.., wait)| *wait);
                     let pause = (PAUSE * 2u32.saturating_pow(rounds)).min(LONGEST_PAUSE);

@@ -12,16 +12,15 @@ use pingora::protocols::http::ServerSession;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::asking::Question;
-use super::exchange::{Answer, Attempt};
+use super::exchange::{Answer, Attempt, failed};
 use super::reply::{self, JSON};
-use super::serve::{Tally, Wish};
+use super::serve::Tally;
 use super::{Translator, Witness};
 use crate::dial;
 use crate::provider::Style;
 use crate::rejection::{Rejection, UpstreamFault};
 use crate::snapshot::{Outcome, Service};
-use crate::translate::{Problem, count, failure, transform};
+use crate::translate::{Problem, Refusal, count, failure, openai, transform};
 
 /// The largest answer of one piece: more than any model writes, with room for embeddings.
 const MOST: usize = 64 << 20;
@@ -36,7 +35,6 @@ pub(super) async fn answer(
     mut answer: Answer,
     witness: &mut dyn Witness,
 ) -> Tally {
-    let failed = |rejection| Tally::Failed { rejection, outcome: Outcome::Failed, wait: None };
     let body = match read(http, &mut answer, MOST).await {
         Read::Gone => return Tally::Gone,
         Read::Failed(rejection, note) => {
@@ -67,19 +65,24 @@ pub(super) async fn answer(
 /// The answer as the client reads it, and whether it is a stream: a server that knows none was asked for one.
 fn translated(attempt: Attempt<'_>, answer: &Answer, body: Bytes) -> Result<(Bytes, bool), Problem> {
     let wish = attempt.wish;
-    let (Service::Adapter(adapter), Question::Chat(asked)) = (wish.service, &wish.asking.question) else {
-        return Ok((body, false));
-    };
-    if answer.native {
-        return Ok((body, false));
-    }
-    let wrong = || Problem { status: 502, message: "The model's answer is not one that can be read.".into() };
-    let value: Value = serde_json::from_slice(&body).map_err(|_| wrong())?;
-    let call = wish.asking.call();
-    let cleaned = |refusal: crate::translate::Refusal| {
+    let cleaned = |refusal: Refusal| {
         let problem = refusal.told();
         Problem { message: wish.snapshot.scrub.clean(&problem.message), ..problem }
     };
+    let (Service::Adapter(adapter), Some(Ok(asked)), false) =
+        (wish.service, wish.asking.translated_for(wish.service, answer.native), answer.native)
+    else {
+        openai::check_answer(&body).map_err(cleaned)?;
+        return match (wish.service, wish.asking.streams()) {
+            (Service::Chat | Service::Completions, true) => {
+                openai::as_stream(&body).map(|events| (Bytes::from(events), true)).map_err(cleaned)
+            }
+            _ => Ok((body, false)),
+        };
+    };
+    let wrong = || Problem { status: 502, message: "The model's answer is not one that can be read.".into() };
+    let value: Value = serde_json::from_slice(&body).map_err(|_| wrong())?;
+    let call = wish.asking.call();
     if wish.asking.streams() {
         let events = transform::whole(adapter.stream(&call, &asked.notes), &value).map_err(cleaned)?;
         return Ok((Bytes::from(events), true));
@@ -97,8 +100,6 @@ pub(super) async fn refusal(
     witness: &mut dyn Witness,
 ) -> Tally {
     let wait = answer.session.response_header().and_then(retry_after);
-    let told = answer.session.response_header().and_then(|head| head.headers.get(header::RETRY_AFTER));
-    let retry_after = told.and_then(|value| value.to_str().ok()).map(str::to_owned);
     let body = match read(http, &mut answer, MOST_REFUSAL).await {
         Read::Gone => return Tally::Gone,
         Read::Whole(body) => body,
@@ -108,12 +109,12 @@ pub(super) async fn refusal(
     witness.note(&format!("the upstream answered {status}"));
     // Anything that is neither an answer nor a refusal, a redirect above all, is none of this API.
     if status < 400 {
-        let rejection = Rejection::UpstreamFailed(UpstreamFault::Protocol);
-        return Tally::Failed { rejection, outcome: Outcome::Failed, wait: None };
+        return failed(Rejection::UpstreamFailed(UpstreamFault::Protocol));
     }
     let problem = failure::upstream_problem(status, &body);
     let message = attempt.wish.snapshot.scrub.clean(&problem.message);
-    let outcome = Outcome::of(status, wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
+    let retry_after = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+    let outcome = Outcome::of(status, retry_after);
     let rejection = Rejection::UpstreamSaid { problem: Problem { message, ..problem }, retry_after };
     Tally::Failed { rejection, outcome, wait }
 }
@@ -159,18 +160,25 @@ async fn read(http: &mut ServerSession, answer: &mut Answer, most: usize) -> Rea
     }
 }
 
-/// The number of tokens of a request, where it need not be asked for: everywhere but at Anthropic.
-pub(super) async fn tokens(wish: Wish<'_>) -> Option<Bytes> {
-    let group = wish.asked.group.lead.as_ref().ok()?;
-    let Question::Tokens(translated) = &wish.asking.question else { return None };
-    let deployment = group.member(0).deployment.as_ref()?;
+/// The number of tokens of a request, where the deployment cannot be asked for it: everywhere but at Anthropic.
+pub(super) async fn tokens(attempt: Attempt<'_>) -> Option<Result<Bytes, Rejection>> {
+    let (Service::CountTokens, Some(deployment)) = (attempt.wish.service, &attempt.member.deployment) else {
+        return None;
+    };
     if deployment.provider.style == Style::Anthropic {
         return None;
     }
-    let model = deployment.model(wish.asked.star.as_deref());
+    let chat = match attempt.wish.asking.translated(attempt.wish.service)? {
+        Ok(translated) => translated.chat.clone(),
+        Err(refusal) => return Some(Err(Rejection::Untranslated(refusal.clone().told()))),
+    };
+    let model = deployment.model(attempt.asked.star.as_deref());
     let rules = deployment.rules(&model).to_owned();
-    let chat = translated.chat.clone();
     // Long texts take their time, and the first one that of building the encoder.
-    let tokens = tokio::task::spawn_blocking(move || count::tokens(&rules, &chat)).await.ok()?;
-    Some(Bytes::from(json!({ "input_tokens": tokens }).to_string()))
+    let counted = tokio::task::spawn_blocking(move || count::tokens(&rules, &chat)).await;
+    Some(
+        counted
+            .map_err(|_| Rejection::Internal)
+            .map(|tokens| Bytes::from(json!({ "input_tokens": tokens }).to_string())),
+    )
 }

@@ -26,6 +26,7 @@ mod log;
 mod messages;
 mod metrics;
 mod model_calls;
+mod model_faults;
 mod models;
 mod names;
 mod probe;

@@ -235,7 +235,7 @@ fn one_that_fails_is_replaced_before_the_client_sees_anything_and_then_rests() {
 
 #[test]
 fn what_is_the_caller_s_to_mend_is_not_tried_elsewhere() {
-    for (status, told) in [("400 Bad Request", 400), ("404 Not Found", 404), ("413 Content Too Large", 413)] {
+    for (status, told) in [("400 Bad Request", 400), ("422 Unprocessable", 400), ("413 Content Too Large", 413)] {
         let (bad, good, gate) = pair(move |exchange| {
             let error =
                 r#"{"error":{"message":"no such thing","type":"invalid_request_error","code":"model_not_found"}}"#;
@@ -246,6 +246,18 @@ fn what_is_the_caller_s_to_mend_is_not_tried_elsewhere() {
         assert!(error(&answer)["message"].as_str().expect("message").contains("no such thing"));
         assert_eq!((bad.seen().len(), good.seen().len()), (1, 0));
         assert_eq!(chat(&gate, "", CHAT).status(), told, "and it does not rest");
+    }
+}
+
+#[test]
+fn who_says_no_to_a_request_is_passed_over_and_does_not_rest() {
+    for status in ["403 Forbidden", "404 Not Found", "409 Conflict"] {
+        let (bad, good, gate) =
+            pair(move |exchange| answers(exchange, status, "", r#"{"error":{"message":"not me"}}"#));
+        for number in 1..=2 {
+            let answer = chat(&gate, "", CHAT);
+            assert_eq!((answer.status(), bad.seen().len(), good.seen().len()), (200, number, number), "{status}");
+        }
     }
 }
 
