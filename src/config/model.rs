@@ -30,8 +30,10 @@ pub struct Deployment {
     pub lead: Backend,
     /// What its provider calls it, without the prefix; `*` stands for what the group's `*` stood for.
     pub model: String,
-    /// `model_info.id`, or a digest of what the entry says.
+    /// `model_info.id`, or a digest of its group and its upstream.
     pub id: String,
+    /// Whether the file gives it that id.
+    pub has_own_id: bool,
     /// Requests a minute.
     pub requests: Option<u32>,
     /// Requests at once.

@@ -1,6 +1,8 @@
 //! What goes on being counted when a snapshot follows another.
 //!
-//! The law: who stays the same keeps what is counted for it, also where the count begins to be limited only now.
+//! The law: who keeps its name keeps what is counted for it, also where the count begins to be limited only now. What the name is
+//! made of is for whoever asks: of a route what it serves, of an upstream where it leads and with which credentials, and never how
+//! much it is allowed.
 
 use std::sync::Arc;
 

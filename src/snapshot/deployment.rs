@@ -1,8 +1,9 @@
 //! One entry of `model_list` as a member of its model's group.
 //!
-//! The law: what is wrong with an entry is told at its place; whoever stays the same keeps its counts and its rest.
+//! The law: what is wrong with an entry is told at its place. Counts and rests are the upstream's: its group, provider, base,
+//! model and credentials. Whoever stays that keeps them, wherever in the list it stands and whatever else the file now says of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::group::{Group, Member};
 use super::models::{Deployment, ModelGroup, Models};
 use super::quota;
 use crate::config::error::{Report, Site};
+use crate::config::is_credential_name;
 use crate::config::model::{self, Backend};
 use crate::header::HeaderPlan;
 use crate::limit::Holder;
@@ -25,13 +27,14 @@ const SILENCE: f64 = 600.0;
 /// The models of `config`.
 pub(super) fn models(config: &model::Models, handover: &mut Handover<'_>, report: &mut Report) -> Models {
     let mut members: BTreeMap<String, Result<Vec<Member>, String>> = BTreeMap::new();
+    let mut equals: HashMap<u64, u32> = HashMap::new();
     for entry in &config.deployments {
         match &entry.lead {
             Backend::Unserved(why) => {
                 members.entry(entry.name.clone()).or_insert_with(|| Err(why.clone()));
             }
             Backend::Provider { .. } => {
-                let Some(member) = member(entry, &config.router, handover, report) else { continue };
+                let Some(member) = member(entry, &config.router, &mut equals, handover, report) else { continue };
                 match members.entry(entry.name.clone()).or_insert_with(|| Ok(Vec::new())) {
                     Ok(members) => members.push(member),
                     // One that is served takes the place of one that is not.
@@ -56,6 +59,7 @@ pub(super) fn models(config: &model::Models, handover: &mut Handover<'_>, report
 fn member(
     entry: &model::Deployment,
     router: &model::Router,
+    equals: &mut HashMap<u64, u32>,
     handover: &mut Handover<'_>,
     report: &mut Report,
 ) -> Option<Member> {
@@ -69,8 +73,8 @@ fn member(
         }
     }
     let headers = headers(entry, provider, key.as_ref(), report);
-    let identity = identity(entry, base, key.as_ref());
-    let counter = handover.counter(&format!("model {}", entry.id));
+    let identity = identity(entry, provider, base, key.as_ref(), equals);
+    let counter = handover.counter(&identity);
     let silence = entry.timeout_seconds.or(router.timeout_seconds).unwrap_or(SILENCE);
     let stream_silence = entry.stream_timeout_seconds.or(entry.timeout_seconds).or(router.stream_timeout_seconds);
     Some(Member {
@@ -125,9 +129,23 @@ fn headers(entry: &model::Deployment, provider: &Provider, key: Option<&Secret>,
     plan
 }
 
-/// Another key or base is another upstream, which has not failed yet.
-fn identity(entry: &model::Deployment, base: &str, key: Option<&Secret>) -> String {
+/// What tells an upstream from every other: another key or base is another one, which has not failed yet. Equals are told apart by
+/// the file's own ids, or by number.
+fn identity(
+    entry: &model::Deployment,
+    provider: &Provider,
+    base: &str,
+    key: Option<&Secret>,
+    equals: &mut HashMap<u64, u32>,
+) -> String {
     let mut hasher = DefaultHasher::new();
-    (base, key.map(Secret::expose)).hash(&mut hasher);
-    format!("model {} {:x}", entry.id, hasher.finish())
+    (&entry.name, provider.name, base, &entry.model, key.map(Secret::expose)).hash(&mut hasher);
+    for header in entry.headers.iter().filter(|header| is_credential_name(&header.name)) {
+        (header.name.to_ascii_lowercase(), header.value.text.expose()).hash(&mut hasher);
+    }
+    entry.has_own_id.then_some(&entry.id).hash(&mut hasher);
+    let digest = hasher.finish();
+    let number = equals.entry(digest).or_default();
+    *number += 1;
+    format!("model {digest:x} {number}")
 }

@@ -27,6 +27,7 @@ mod messages;
 mod metrics;
 mod model_calls;
 mod model_faults;
+mod model_rights;
 mod models;
 mod names;
 mod probe;

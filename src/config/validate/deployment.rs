@@ -11,10 +11,10 @@ use super::{headers, order, parameters, quota, seconds};
 use crate::config::env::{Environ, names_variable};
 use crate::config::error::{Report, Site};
 use crate::config::fields::{Kind, MODEL, MODEL_INFO, MODEL_OWN, MODEL_PARAMS};
-use crate::config::model::Deployment;
+use crate::config::model::{Backend, Deployment};
 use crate::config::raw::{Node, Value};
 use crate::config::section::{Section, expand_at, shorten};
-use crate::config::{HeaderText, is_credential_name};
+use crate::config::HeaderText;
 use crate::provider;
 
 /// Parameters that only some models take.
@@ -75,7 +75,8 @@ pub(super) fn read(
     let defaults = parameters::read(&section, report);
     let (name, Served { lead, model, base_model: meant }) = (name?, served?);
     let deployment = Deployment {
-        id: id.as_ref().map_or_else(|| digest(node), |(id, _)| id.clone()),
+        id: id.as_ref().map_or_else(|| digest(&name, &lead, &model), |(id, _)| id.clone()),
+        has_own_id: id.is_some(),
         site: entry.site().clone(),
         name,
         lead,
@@ -217,41 +218,17 @@ fn organization(params: &Params<'_, '_>, environ: &dyn Environ, report: &mut Rep
     Some(HeaderText { name: ORGANIZATION.into(), value, site })
 }
 
-/// What an entry without an id is known by: what it says, but for what may be a secret.
-fn digest(node: &Node) -> String {
-    let mut hash = Sha256::new();
-    feed(node, &mut hash);
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn feed(node: &Node, hash: &mut Sha256) {
-    let mut put = |kind: u8, text: &str| {
-        hash.update([kind]);
-        hash.update(text.len().to_be_bytes());
-        hash.update(text);
+/// What an entry without an id is known by: the group and the upstream, whatever else is said of them. It stands in answers, so
+/// that no key and no base that came from a reference is part of it.
+fn digest(group: &str, lead: &Backend, model: &str) -> String {
+    let (provider, base) = match lead {
+        Backend::Provider { provider, base, secret, .. } => (provider.name, if *secret { "" } else { base.as_str() }),
+        Backend::Unserved(_) => ("", ""),
     };
-    match &node.value {
-        Value::Null => put(0, ""),
-        Value::Bool(value) => put(1, if *value { "true" } else { "false" }),
-        Value::Number(text) => put(2, text),
-        Value::Text(text) => put(3, text),
-        Value::List(items) => {
-            put(4, "");
-            items.iter().for_each(|item| feed(item, hash));
-            hash.update([5]);
-        }
-        Value::Map(entries) => {
-            put(6, "");
-            let literal = |node: &Node| matches!(&node.value, Value::Text(text) if !names_variable(text));
-            let mut sorted: Vec<_> =
-                entries.iter().filter(|entry| !(is_credential_name(&entry.key) && literal(&entry.node))).collect();
-            sorted.sort_by(|one, other| one.key.cmp(&other.key));
-            for entry in sorted {
-                hash.update(entry.key.len().to_be_bytes());
-                hash.update(&entry.key);
-                feed(&entry.node, hash);
-            }
-            hash.update([7]);
-        }
+    let mut hash = Sha256::new();
+    for part in [group, provider, base, model] {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
     }
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -111,7 +111,7 @@ fn unique(read: Vec<Read>, report: &mut Report) -> Vec<Deployment> {
                     seen.insert(deployment.id.clone(), site.clone());
                 }
             },
-            // Entries that differ by a key alone have one digest, since no key is part of it.
+            // Entries of one upstream have one digest, since neither keys nor settings are part of it.
             None => {
                 let digest = deployment.id.clone();
                 let number = numbers.entry(digest.clone()).or_default();

@@ -147,8 +147,15 @@ fn ids_are_one_deployments_each_and_hold_no_key() {
     let id = |params: &str| of(params).id;
     assert_eq!(id("model: gpt-4o, api_key: one"), id("model: gpt-4o, api_key: two"));
     assert_eq!(id("model: gpt-4o, rpm: 5"), id("rpm: 5, model: gpt-4o"));
-    assert_ne!(id("model: gpt-4o, rpm: 5"), id("model: gpt-4o, rpm: 6"));
-    assert_ne!(id("model: gpt-4o"), id("model: gpt-4"));
+    for settings in ["rpm: 6", "timeout: 9", "weight: 2", "temperature: 1", "order: 3", "max_parallel_requests: 1"] {
+        assert_eq!(id("model: gpt-4o, rpm: 5"), id(&format!("model: gpt-4o, {settings}")), "{settings}");
+    }
+    for other in ["model: gpt-4", "model: groq/gpt-4o, api_key: k", "model: gpt-4o, api_base: 'http://up.test/v1'"] {
+        assert_ne!(id("model: gpt-4o"), id(other), "{other}");
+    }
+    // A base that is nobody's to see is no part of what everybody sees.
+    let azure = |base: &str| id(&format!("model: azure/d, api_base: {base}"));
+    assert_eq!(azure("os.environ/AZURE_API_BASE"), azure("os.environ/OLLAMA_API_BASE"));
     let entry = "{model_name: m, litellm_params: {model: gpt-4o, api_key: one}}";
     let models = models(&format!("model_list: [{entry}, {entry}, {entry}]\n"), &[]);
     let ids: Vec<&str> = models.deployments.iter().map(|deployment| deployment.id.as_str()).collect();

@@ -1,0 +1,87 @@
+//! Who may ask for models, under which names and from where; and what is counted for whom, through changes of the file.
+
+use serde_json::json;
+
+use crate::models::{answers, completes, config, entry};
+use crate::support::gate::KEY;
+use crate::support::{Gate, Message, Origin, send};
+
+/// Asks for a chat with `model`.
+fn ask(gate: &Gate, key: &str, model: &str) -> Message {
+    let lines = format!("POST /v1/chat/completions HTTP/1.1\nAuthorization: Bearer {key}");
+    send(gate.port, &lines, json!({"model": model, "messages": []}).to_string().as_bytes())
+}
+
+/// Puts `text` in force.
+fn reload(gate: &Gate, text: &str) {
+    std::fs::write(gate.folder().join("config.yaml"), text).expect("write");
+    let answer = send(gate.port, &format!("POST /config/reload HTTP/1.1\nAuthorization: Bearer {KEY}"), b"");
+    assert_eq!(answer.status(), 200, "{}", answer.everything());
+}
+
+/// An entry with a key that stands in the file.
+fn with_key(origin: &Origin, key: &str, more: &str) -> String {
+    let base = origin.url("/v1");
+    format!("  - {{model_name: m, litellm_params: {{model: openai/m, api_base: '{base}', api_key: {key}{more}}}}}\n")
+}
+
+#[test]
+fn what_is_counted_for_an_upstream_outlives_every_change_of_its_settings() {
+    let origin = Origin::start(completes);
+    let plain = entry("m", "openai/m", &origin, ", rpm: 2");
+    for after in [
+        vec![entry("m", "openai/m", &origin, ", rpm: 2, timeout: 30")],
+        vec![entry("m", "openai/m", &origin, ", weight: 3, rpm: 2, order: 1")],
+        vec![entry("m", "openai/m", &origin, ", rpm: 2, temperature: 0.5, extra_headers: {x-a: b}")],
+        vec![entry("other", "openai/m", &origin, ""), plain.clone()],
+        vec![plain.replace("}}", "}, model_info: {mode: chat}}")],
+    ] {
+        let gate = Gate::start(&config(std::slice::from_ref(&plain), ""));
+        let first = ask(&gate, KEY, "m");
+        reload(&gate, &config(&after, ""));
+        let second = ask(&gate, KEY, "m");
+        assert_eq!((first.status(), second.status(), ask(&gate, KEY, "m").status()), (200, 200, 429), "{after:?}");
+        assert_eq!(first.one("x-litellm-model-id"), second.one("x-litellm-model-id"), "{after:?}");
+    }
+}
+
+#[test]
+fn who_rests_goes_on_resting_through_changes_and_a_new_credential_begins_anew() {
+    for (change, asked_again) in [
+        (["timeout: 1", "timeout: 2"], false),
+        (["timeout: 1", "timeout: 1, rpm: 9"], false),
+        (["os.environ/PROVIDER_KEY, order: 1", "another, order: 1"], true),
+    ] {
+        let bad = Origin::start(|exchange| answers(exchange, "401 Unauthorized", "", "{}"));
+        let good = Origin::start(completes);
+        let entries =
+            [entry("m", "openai/m", &bad, ", order: 1, timeout: 1"), entry("m", "openai/m", &good, ", order: 2")];
+        let text = config(&entries, "router_settings: {allowed_fails: 0, cooldown_time: 60}\n");
+        let gate = Gate::start(&text);
+        assert_eq!(ask(&gate, KEY, "m").status(), 200);
+        let changed = text.replacen(change[0], change[1], 1);
+        assert_ne!(changed, text);
+        reload(&gate, &changed);
+        assert_eq!(ask(&gate, KEY, "m").status(), 200);
+        assert_eq!(bad.seen().len(), if asked_again { 2 } else { 1 }, "{change:?}");
+    }
+}
+
+#[test]
+fn counts_are_not_swapped_when_another_entry_goes() {
+    let own = |origin: &Origin, id: &str| {
+        with_key(origin, "k", ", rpm: 2").replace("}}", &format!("}}, model_info: {{id: {id}}}}}"))
+    };
+    for names_ids in [false, true] {
+        let origin = Origin::start(completes);
+        let of = |name: &str| if names_ids { own(&origin, name) } else { with_key(&origin, name, ", rpm: 2") };
+        let gate = Gate::start(&config(&[of("one"), of("two")], ""));
+        let first = ask(&gate, KEY, "m");
+        assert_eq!(first.status(), 200);
+        let was_two =
+            origin.last().one("authorization") == Some("Bearer two") || first.one("x-litellm-model-id") == Some("two");
+        reload(&gate, &config(&[of("two")], ""));
+        let served = (0..3).filter(|_| ask(&gate, KEY, "m").status() == 200).count();
+        assert_eq!(served, if was_two { 1 } else { 2 }, "{names_ids}");
+    }
+}
