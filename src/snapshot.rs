@@ -23,7 +23,7 @@ pub use group::{Group, Member, NoMember, Picked, Tried};
 pub use health::{Health, Outcome, Patience};
 pub use models::{Asked, Deployment, ModelGroup, Models};
 pub use scrub::Scrub;
-pub use service::Service;
+pub use service::{Service, twin};
 
 use http::Version;
 use http::header::{self, HeaderName, HeaderValue};

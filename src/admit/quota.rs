@@ -3,7 +3,13 @@
 //! The law: what a key is denied is denied whatever else is granted; what cannot be known is not guessed, a key that is limited to
 //! models on a route whose model nobody can tell before forwarding is refused, unless the route is granted to it by name. All
 //! limits of a request are taken together or none.
+//!
+//! A model is known by every name that leads to it: what is asked for, what that is an alias of, and the group that serves it. A list
+//! of models that has one of them allows it, as in LiteLLM; a limit on one of them holds. Lists are exact, but a limit holds in
+//! whatever case its name is written, since a pattern passes a name on and some upstreams do not mind its case. The two paths of a
+//! built-in service are one: what names one of them names both.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -11,7 +17,7 @@ use smallvec::SmallVec;
 use crate::auth::{Key, Quota, Team, is_like};
 use crate::limit::{Claim, Counter, Counters, Held, Holder, Local};
 use crate::rejection::{Denied, Rejection};
-use crate::snapshot::{Route, Snapshot};
+use crate::snapshot::{Lead, Route, Snapshot, twin};
 
 /// What is asked for: the route, and the model where it is known.
 #[derive(Clone, Copy, Debug)]
@@ -29,13 +35,18 @@ type Claims = SmallVec<[Claim; 4]>;
 /// Takes what the holder of `key` needs for the request, or says why it may not pass.
 pub(super) fn take_for(snapshot: &Snapshot, key: &Key, asked: Wanted<'_>, now: u64) -> Result<Held, Rejection> {
     let team = team(snapshot, key)?;
-    permit(snapshot, key, team.as_deref(), asked)?;
+    let names = match &asked.route.lead {
+        Lead::Service(_) => asked.model.map(|model| snapshot.models.known_as(model)).unwrap_or_default(),
+        // Of what upstreams call a model the file's own names say nothing.
+        Lead::Group(_) => asked.model.into_iter().collect(),
+    };
+    permit(snapshot, key, team.as_deref(), asked, &names)?;
     // Who may not ask for a model is not told whether it exists.
     if !asked.served {
         return Err(Rejection::NoModel(super::asked::shown(snapshot, asked.model.unwrap_or_default())));
     }
     let mut claims = Claims::new();
-    claim(key, team.as_deref(), asked.model, &mut claims);
+    claim(key, team.as_deref(), &names, &mut claims);
     all(snapshot, asked.route, claims, now)
 }
 
@@ -45,7 +56,7 @@ pub(super) fn may_come(snapshot: &Snapshot, key: &Key, asked: Wanted<'_>, now: u
     let team = team(snapshot, key)?;
     permit_route(snapshot, key, team.as_deref(), asked)?;
     let mut claims = Claims::new();
-    claim(key, team.as_deref(), None, &mut claims);
+    claim(key, team.as_deref(), &[], &mut claims);
     claims.extend([&asked.route.quota, &snapshot.quota].into_iter().flatten().cloned());
     Local.check(&claims, now).map_err(Rejection::Limited)
 }
@@ -60,7 +71,7 @@ pub(super) fn may_anybody_come(snapshot: &Snapshot, route: &Route, now: u64) -> 
 pub(super) fn take_own(snapshot: &Snapshot, key: &Key, now: u64) -> Result<Held, Rejection> {
     let team = team(snapshot, key)?;
     let mut claims = Claims::new();
-    claim(key, team.as_deref(), None, &mut claims);
+    claim(key, team.as_deref(), &[], &mut claims);
     taken(&claims, now)
 }
 
@@ -92,9 +103,15 @@ fn team(snapshot: &Snapshot, key: &Key) -> Result<Option<Arc<Team>>, Rejection> 
     }
 }
 
-fn permit(snapshot: &Snapshot, key: &Key, team: Option<&Team>, asked: Wanted<'_>) -> Result<(), Rejection> {
+fn permit(
+    snapshot: &Snapshot,
+    key: &Key,
+    team: Option<&Team>,
+    asked: Wanted<'_>,
+    names: &[&str],
+) -> Result<(), Rejection> {
     permit_route(snapshot, key, team, asked)?;
-    permit_model(key, team, asked)
+    permit_model(key, team, asked, names)
 }
 
 fn permit_route(snapshot: &Snapshot, key: &Key, team: Option<&Team>, asked: Wanted<'_>) -> Result<(), Rejection> {
@@ -129,10 +146,10 @@ fn grants<'a>(key: &'a Key, team: Option<&'a Team>) -> &'a [String] {
 }
 
 fn names_route(list: &[String], asked: Wanted<'_>) -> bool {
-    list.iter().any(|entry| covers(entry, &asked.route.path, asked.path))
+    list.iter().any(|entry| asked.is_covered(entry))
 }
 
-fn permit_model(key: &Key, team: Option<&Team>, asked: Wanted<'_>) -> Result<(), Rejection> {
+fn permit_model(key: &Key, team: Option<&Team>, asked: Wanted<'_>, names: &[&str]) -> Result<(), Rejection> {
     let record = &key.record;
     let denied = |why| Err(Rejection::Denied(why));
     let limited_to_models = !record.models.is_empty()
@@ -143,28 +160,37 @@ fn permit_model(key: &Key, team: Option<&Team>, asked: Wanted<'_>) -> Result<(),
         // Which models there are is said of those that the key may use.
         None if names_route(grants(key, team), asked) || asked.route.lists_models() => Ok(()),
         None => denied(Denied::ModelUnknown),
-        Some(model) if lists(key, team, model) => Ok(()),
+        Some(_) if lists(key, team, names) => Ok(()),
         Some(_) => denied(Denied::Model),
     }
 }
 
-/// Whether the lists of models of a key and of its team have `model`.
-fn lists(key: &Key, team: Option<&Team>, model: &str) -> bool {
-    let allowed = |models: &[String]| models.is_empty() || models.iter().any(|known| is_like(known, model));
+/// Whether the lists of models of a key and of its team have one of `names`, which are one model's.
+fn lists(key: &Key, team: Option<&Team>, names: &[&str]) -> bool {
+    let has = |known: &String| names.iter().any(|name| is_like(known, name));
+    let allowed = |models: &[String]| models.is_empty() || models.iter().any(has);
     allowed(&key.record.models) && team.is_none_or(|team| allowed(&team.record.models))
 }
 
 /// Whether the holder of `key` may ask for `model`.
 pub(super) fn may_use(snapshot: &Snapshot, key: &Key, model: &str) -> bool {
-    team(snapshot, key).is_ok_and(|team| lists(key, team.as_deref(), model))
+    team(snapshot, key).is_ok_and(|team| lists(key, team.as_deref(), &snapshot.models.known_as(model)))
 }
 
 /// LiteLLM's words for groups of routes; every route of the file is one for calling an API.
 fn allows_route(allowed: &[String], asked: Wanted<'_>) -> bool {
-    allowed.iter().any(|entry| {
-        matches!(entry.as_str(), "llm_api_routes" | "pass_through_routes")
-            || covers(entry, &asked.route.path, asked.path)
-    })
+    allowed
+        .iter()
+        .any(|entry| matches!(entry.as_str(), "llm_api_routes" | "pass_through_routes") || asked.is_covered(entry))
+}
+
+impl Wanted<'_> {
+    /// Whether an entry of a list of paths names what is asked for.
+    fn is_covered(&self, entry: &str) -> bool {
+        let named = |route: Cow<'_, str>, path: Cow<'_, str>| covers(entry, &route, &path);
+        let (route, path) = (self.route.path.as_str(), self.path);
+        named(route.into(), path.into()) || (self.route.is_built_in && named(twin(route), twin(path)))
+    }
 }
 
 /// Whether an entry of a list names the route, or a path that the request is at or below: `/a`, `/a/*`.
@@ -177,14 +203,14 @@ fn covers(entry: &str, route: &str, path: &str) -> bool {
         || path.strip_prefix(entry).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn claim(key: &Key, team: Option<&Team>, model: Option<&str>, claims: &mut Claims) {
+fn claim(key: &Key, team: Option<&Team>, names: &[&str], claims: &mut Claims) {
     let quota = &key.record.quota;
     claim_for(Holder::Key, key.counter(), quota, claims);
-    claim_model(Holder::Model, quota, model, |model| key.model(model), claims);
+    claim_model(Holder::Model, quota, names, |model| key.model(model), claims);
     if let Some(team) = team {
         let quota = &team.record.quota;
         claim_for(Holder::Team, team.counter(), quota, claims);
-        claim_model(Holder::ModelOfTeam, quota, model, |model| team.model(model), claims);
+        claim_model(Holder::ModelOfTeam, quota, names, |model| team.model(model), claims);
     }
 }
 
@@ -198,15 +224,16 @@ fn claim_for(holder: Holder, counter: &Arc<Counter>, quota: &Quota, claims: &mut
 fn claim_model(
     holder: Holder,
     quota: &Quota,
-    model: Option<&str>,
-    counter: impl FnOnce(&str) -> Option<Arc<Counter>>,
+    names: &[&str],
+    counter: impl Fn(&str) -> Option<Arc<Counter>>,
     claims: &mut Claims,
 ) {
-    if let Some(model) = model
-        && let Some(most) = quota.model_requests.get(model)
-        && let Some(counter) = counter(model)
-    {
-        claims.push(Claim { holder, counter, requests: Some(*most), parallel: None });
+    for (model, most) in &quota.model_requests {
+        if names.iter().any(|name| name.eq_ignore_ascii_case(model))
+            && let Some(counter) = counter(model)
+        {
+            claims.push(Claim { holder, counter, requests: Some(*most), parallel: None });
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use serde_json::Value;
+use smallvec::SmallVec;
 
 use super::group::Group;
 use super::health::Patience;
@@ -68,6 +69,9 @@ pub struct Asked {
     /// What the group's `*` stands for.
     pub star: Option<String>,
 }
+
+/// The names of one model.
+pub type Names<'n> = SmallVec<[&'n str; 3]>;
 
 /// A name with one `*`.
 #[derive(Debug)]
@@ -130,16 +134,32 @@ impl Models {
     /// The group that serves `name`.
     pub fn find(&self, name: &str) -> Option<Asked> {
         let name = self.aliases.get(name).map_or(name, |alias| alias.group.as_str());
+        let (group, star) = self.served(name)?;
+        Some(Asked { group: Arc::clone(group), star: star.map(str::to_owned) })
+    }
+
+    /// The group that serves `name`, which is no alias, and what its `*` stands for.
+    fn served<'n>(&self, name: &'n str) -> Option<(&Arc<ModelGroup>, Option<&'n str>)> {
         if let Some(group) = self.groups.get(name) {
-            return Some(Asked { group: Arc::clone(group), star: None });
+            return Some((group, None));
         }
-        self.patterns.iter().find_map(|(pattern, group)| {
-            let star = Some(pattern.star(name)?.to_owned());
-            Some(Asked { group: Arc::clone(group), star })
-        })
+        self.patterns.iter().find_map(|(pattern, group)| Some((group, Some(pattern.star(name)?))))
+    }
+
+    /// Every name by which what `name` leads to is known: itself, what it is an alias of, and the group. Itself alone where it
+    /// leads nowhere.
+    pub fn known_as<'n>(&'n self, name: &'n str) -> Names<'n> {
+        let meant = self.aliases.get(name).map(|alias| alias.group.as_str());
+        let of_pattern = || self.served(meant.unwrap_or(name)).map(|(group, _)| group.name.as_str());
+        let mut names: Names<'n> = std::iter::once(name).chain(meant).chain(of_pattern()).collect();
+        names.dedup();
+        names
     }
 
     /// The groups to try after `asked`, which was asked for under `name`.
+    ///
+    /// Who may ask for a group is served by its fallbacks too, whatever the lists and limits of his key say of those: the file's
+    /// word, as in LiteLLM, where a key is judged by what it asks for.
     pub fn after(&self, name: &str, asked: &Asked) -> Vec<Asked> {
         let of_its_own = self.fallbacks.get(name).or_else(|| self.fallbacks.get(&asked.group.name));
         let names = of_its_own.unwrap_or(&self.default_fallbacks);

@@ -2,6 +2,7 @@
 //!
 //! The law: a built-in path is served only where models exist and no route of the file serves it; one table has them all.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::rejection::Dialect;
@@ -66,6 +67,14 @@ pub const BUILT_IN: &[BuiltIn] = &[
     BuiltIn { path: "/models", kind: Kind::List },
 ];
 
+/// The other path of what is built in at `path`, or below it: each service has one with `/v1` and one without.
+pub fn twin(path: &str) -> Cow<'_, str> {
+    match path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')) {
+        Some(rest) => rest.into(),
+        None => format!("/v1{path}").into(),
+    }
+}
+
 impl Service {
     /// Whether a request names a model.
     pub fn takes_model(&self) -> bool {
@@ -84,5 +93,19 @@ impl Service {
             Self::Chat | Self::Completions | Self::Embeddings => Some(Dialect::OpenAi),
             Self::List => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_built_in_has_two_paths() {
+        for one in BUILT_IN {
+            let other = BUILT_IN.iter().find(|other| other.path == twin(one.path));
+            assert_eq!(other.map(|other| other.kind), Some(one.kind), "{}", one.path);
+        }
+        assert_eq!((twin("/v1/models/a/b"), twin("/v1x")), ("/models/a/b".into(), "/v1/v1x".into()));
     }
 }

@@ -85,3 +85,91 @@ fn counts_are_not_swapped_when_another_entry_goes() {
         assert_eq!(served, if was_two { 1 } else { 2 }, "{names_ids}");
     }
 }
+
+/// A key of each rule of `keys`, on two groups, an alias of the first, and whatever begins with `any-`.
+fn ruled(origin: &Origin, keys: &str) -> Gate {
+    let entries = [
+        entry("gpt-cap", "openai/m", origin, ""),
+        entry("other", "openai/o", origin, ""),
+        entry("any-*", "openai/*", origin, ""),
+    ];
+    let more = format!(
+        "router_settings: {{model_group_alias: {{nick: gpt-cap, far: any-far, veiled: {{model: gpt-cap, hidden: true}}}}}}\ntollgate:\n  keys:\n{keys}"
+    );
+    Gate::start(&config(&entries, &more))
+}
+
+#[test]
+fn a_limit_on_a_group_holds_under_each_of_its_names() {
+    for (limits, names, expected) in [
+        ("{gpt-cap: 1}", ["nick", "gpt-cap", "veiled"], [200, 429, 429]),
+        ("{gpt-cap: 1}", ["gpt-cap", "nick", "other"], [200, 429, 200]),
+        ("{nick: 1}", ["nick", "nick", "gpt-cap"], [200, 429, 200]),
+        ("{nick: 1, gpt-cap: 2}", ["nick", "gpt-cap", "veiled"], [200, 200, 429]),
+        ("{any-far: 1}", ["far", "any-far", "any-near"], [200, 429, 200]),
+        ("{any-far: 1}", ["any-FAR", "far", "any-near"], [200, 429, 200]),
+        ("{'any-*': 1}", ["any-near", "any-other", "far"], [200, 429, 429]),
+    ] {
+        let origin = Origin::start(completes);
+        let gate = ruled(&origin, &format!("    - {{key: sk-some-0123456789, model_rpm_limit: {limits}}}\n"));
+        let statuses = names.map(|name| ask(&gate, "sk-some-0123456789", name).status());
+        assert_eq!(statuses, expected, "{limits} {names:?}");
+    }
+}
+
+#[test]
+fn a_team_s_limit_holds_under_each_name_too() {
+    let origin = Origin::start(completes);
+    let store = format!("  store: {{sqlite: {}}}\n", crate::support::gate::folder().join("keys.db").display());
+    let gate = ruled(&origin, &format!("    []\n{store}"));
+    crate::keys::done(&gate, "/team/new", Some(json!({"team_id": "t", "model_rpm_limit": {"gpt-cap": 1}})));
+    let key = crate::keys::make(&gate, json!({"team_id": "t"})).0;
+    assert_eq!(["nick", "gpt-cap"].map(|name| ask(&gate, &key, name).status()), [200, 429]);
+}
+
+#[test]
+fn lists_of_models_know_each_name() {
+    let origin = Origin::start(completes);
+    for (models, allowed, denied) in [
+        ("[gpt-cap]", &["gpt-cap", "nick", "veiled"][..], &["other", "far", "GPT-CAP"][..]),
+        ("[nick]", &["nick"], &["gpt-cap", "veiled", "other"]),
+        ("['any-*']", &["far", "any-x"], &["nick", "other"]),
+        ("[any-far]", &["far", "any-far"], &["any-near", "nick"]),
+    ] {
+        let gate = ruled(&origin, &format!("    - {{key: sk-some-0123456789, models: {models}}}\n"));
+        for (names, expected) in [(allowed, 200), (denied, 403)] {
+            for name in names {
+                assert_eq!(ask(&gate, "sk-some-0123456789", name).status(), expected, "{models} {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn both_paths_of_a_service_are_one_to_what_a_key_may_call() {
+    let origin = Origin::start(completes);
+    for (rule, allowed, denied) in [
+        (
+            "denied_passthrough_routes: [/v1/chat/completions]",
+            &["/v1/embeddings"][..],
+            &["/v1/chat/completions", "/chat/completions"][..],
+        ),
+        (
+            "denied_passthrough_routes: [/chat/completions]",
+            &["/embeddings"],
+            &["/v1/chat/completions", "/chat/completions"],
+        ),
+        ("denied_passthrough_routes: ['/v1/*']", &[], &["/chat/completions", "/v1/embeddings", "/embeddings"]),
+        ("allowed_routes: [/v1/embeddings]", &["/v1/embeddings", "/embeddings"], &["/chat/completions"]),
+        ("allowed_routes: [/embeddings]", &["/v1/embeddings", "/embeddings"], &["/v1/chat/completions"]),
+    ] {
+        let gate = ruled(&origin, &format!("    - {{key: sk-some-0123456789, {rule}}}\n"));
+        for (paths, expected) in [(allowed, 200), (denied, 403)] {
+            for path in paths {
+                let lines = format!("POST {path} HTTP/1.1\nAuthorization: Bearer sk-some-0123456789");
+                let answer = send(gate.port, &lines, br#"{"model":"other","messages":[],"input":"a"}"#);
+                assert_eq!(answer.status(), expected, "{rule} {path}");
+            }
+        }
+    }
+}

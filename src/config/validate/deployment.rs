@@ -8,13 +8,13 @@ use super::backend::{self, Params, Served};
 use super::endpoint::required;
 use super::models::Credential;
 use super::{headers, order, parameters, quota, seconds};
+use crate::config::HeaderText;
 use crate::config::env::{Environ, names_variable};
 use crate::config::error::{Report, Site};
 use crate::config::fields::{Kind, MODEL, MODEL_INFO, MODEL_OWN, MODEL_PARAMS};
 use crate::config::model::{Backend, Deployment};
 use crate::config::raw::{Node, Value};
 use crate::config::section::{Section, expand_at, shorten};
-use crate::config::HeaderText;
 use crate::provider;
 
 /// Parameters that only some models take.
