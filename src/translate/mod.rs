@@ -2,8 +2,8 @@
 //!
 //! The pivot is OpenAI chat: an [`Adapter`] turns a caller's request into it, and the model's answer, stream or error back.
 //! `anthropic` is the built-in adapter, `sse` reads and writes event streams, `transform` takes one back to the client,
-//! `failure` reads what an upstream says went wrong. `openai` is what needs no translation, `count` counts tokens, and `adapters`
-//! are those a process has.
+//! `failure` reads what an upstream says went wrong, and `json` reads JSON within bounds. `openai` is what needs no translation,
+//! `count` counts tokens, and `adapters` are those a process has.
 //! The law: pure, no I/O, no clock; whatever it is given, it answers or refuses, naming the place; what cannot be carried is
 //! refused, never dropped in silence; nothing grows with a stream's length but what is bounded here.
 //!
@@ -14,6 +14,7 @@ pub mod anthropic;
 mod choice;
 pub mod count;
 pub mod failure;
+pub mod json;
 pub mod openai;
 pub mod sse;
 pub mod transform;

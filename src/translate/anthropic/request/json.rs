@@ -1,127 +1,27 @@
 //! Reads the body: JSON, and nothing that only looks like it.
 //!
-//! The law: every number keeps its digits (only an exponent is written anew, `1E4` as `1e+4`) and every object its order; what another reader could take differently
-//! is refused: text that is not Unicode, a field that stands twice, more than 127 levels. A refusal says where.
-//!
-//! serde_json hands a number to a visitor as a map of one entry with a key of its own. An object of the client that has this
-//! key is told apart by how its value reads, and refused.
+//! The law is that of [`json`], which reads it: numbers keep their digits and objects their order, and what another reader
+//! could take differently is refused: text that is not Unicode, a field that stands twice, more than 127 levels. A refusal
+//! says where. More than [`Limits::REQUEST`] has nodes is refused as too large, before it is built.
 
-use std::fmt;
-
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use super::super::super::Refusal;
-use super::place::short;
-
-/// The key under which serde_json hands over a number.
-const NUMBER: &str = "$serde_json::private::Number";
+use super::super::super::json::{self, Fault, Limits};
 
 /// Reads an object.
 pub fn read(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
-    let wrong = |what: &dyn fmt::Display| Refusal::at("", format!("the body is not valid JSON: {what}"));
-    // Looked at first: otherwise only strings would be, and the message would blame something else.
-    if let Err(error) = std::str::from_utf8(body) {
-        return Err(wrong(&format_args!("octet {} is not UTF-8", error.valid_up_to() + 1)));
-    }
-    let mut reader = serde_json::Deserializer::from_slice(body);
-    let value = Any.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
-    match value {
+    match json::read(body, Limits::REQUEST) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err(Refusal::at("", "the body is not a JSON object")),
-        Err(error) => Err(wrong(&error)),
-    }
-}
-
-/// Any JSON value.
-struct Any;
-
-impl<'de> DeserializeSeed<'de> for Any {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
-        reader.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Any {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_string<E: Error>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        let mut out = Vec::new();
-        while let Some(value) = list.next_element_seed(Any)? {
-            out.push(value);
+        Err(Fault::Nodes(most)) => {
+            let message = format!(
+                "the body holds more than {most} JSON values and names of fields, the most that is taken, however short they \
+                 are: send less structure; a long text is one value"
+            );
+            Err(Refusal { status: 413, ..Refusal::at("", message) })
         }
-        Ok(Value::Array(out))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut out = Map::new();
-        while let Some(key) = entries.next_key::<String>()? {
-            if key == NUMBER {
-                let Digits(text) = entries.next_value()?;
-                return text.parse::<Number>().map(Value::Number).map_err(Error::custom);
-            }
-            let value = entries.next_value_seed(Any)?;
-            if out.contains_key(&key) {
-                return Err(Error::custom(format_args!("the field `{}` stands twice", short(&key))));
-            }
-            out.insert(key, value);
-        }
-        Ok(Value::Object(out))
-    }
-}
-
-/// The text of a number. Asked for bytes, a JSON text answers with bytes and serde_json's number with text.
-struct Digits(String);
-
-impl<'de> Deserialize<'de> for Digits {
-    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = String;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "no field called `{NUMBER}`")
-            }
-
-            fn visit_string<E: Error>(self, text: String) -> Result<String, E> {
-                Ok(text)
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
-                Ok(text.to_owned())
-            }
-        }
-        reader.deserialize_bytes(Text).map(Self)
+        Err(fault) => Err(Refusal::at("", format!("the body is not valid JSON: {fault}"))),
     }
 }
 
@@ -198,5 +98,21 @@ mod tests {
         for body in ["[]", "null", "1", "\"{}\""] {
             assert_eq!(read(body.as_bytes()).expect_err(body).message, "the body is not a JSON object");
         }
+    }
+
+    #[test]
+    fn too_many_values_are_refused_as_too_large() {
+        let most = Limits::REQUEST.nodes;
+        // The object, the name and the list are nodes themselves.
+        let list = |count: usize| format!("{{\"a\":[{}0]}}", "0,".repeat(count - 4));
+        read(list(most).as_bytes()).expect("as many as are taken");
+        let fields = (0..=most / 2).map(|index| format!("\"{index}\":0")).collect::<Vec<_>>().join(",");
+        for body in [list(most + 1), format!("{{{fields}}}"), format!("{{\"a\":[{}", "{},".repeat(16 << 20))] {
+            let refusal = read(body.as_bytes()).expect_err("too many");
+            assert_eq!((refusal.status, &*refusal.place), (413, ""));
+            assert!(refusal.message.contains("more than 524288 JSON values"), "{}", refusal.message);
+        }
+        let text = format!("{{\"a\":\"{}\"}}", "0,".repeat(8 << 20));
+        read(text.as_bytes()).expect("a long text is one value");
     }
 }
