@@ -3,6 +3,7 @@
 //! The law: every server binds a port that the system picks; nothing sleeps for luck; what is asserted of a request is read
 //! from the origin's own record, not from what the proxy says.
 
+mod adapters;
 mod bodies;
 mod canary;
 mod clients;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -44,11 +44,25 @@ pub fn command() -> Command {
 pub fn command_through(wrapper: &[&str]) -> Command {
     let words = [wrapper, &[env!("CARGO_BIN_EXE_tollgate")]].concat();
     let mut command = Command::new(words[0]);
-    command.args(&words[1..]).env_clear().env("PROVIDER_KEY", SECRET).stdin(Stdio::null());
+    command.args(&words[1..]);
+    prepare(&mut command);
     if !wrapper.is_empty() {
         command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     }
     command
+}
+
+/// The command line of a program of `examples/`, with the same environment.
+pub fn example(name: &str) -> Command {
+    let path = Path::new(env!("CARGO_BIN_EXE_tollgate")).with_file_name("examples").join(name);
+    assert!(path.exists(), "{name} is not built: run cargo build --example {name}");
+    let mut command = Command::new(path);
+    prepare(&mut command);
+    command
+}
+
+fn prepare(command: &mut Command) {
+    command.env_clear().env("PROVIDER_KEY", SECRET).stdin(Stdio::null());
 }
 
 impl Gate {
