@@ -74,9 +74,8 @@ fn a_server_that_knows_no_streams() {
 
 #[test]
 fn errors_are_in_the_schema_of_the_adapter() {
-    let origin = Origin::start(|exchange| {
-        answers(exchange, "400 Bad Request", "", r#"{"error":{"message":"too curious"}}"#)
-    });
+    let origin =
+        Origin::start(|exchange| answers(exchange, "400 Bad Request", "", r#"{"error":{"message":"too curious"}}"#));
     let gate = gate(&origin);
     for (key, body, status, wrong) in [
         (KEY, r#"{"model":"small"}"#, 400, "ask: write what you want to know"),
@@ -101,7 +100,12 @@ fn a_stream_that_breaks_off_says_so() {
     let origin = Origin::start(|exchange| streams(exchange, &["Be"], ""));
     let gate = gate(&origin);
     let answer = ask(&gate, r#"{"ask":"Why?","stream":true,"model":"small"}"#);
-    let events: Vec<&str> = answer.body.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok()).filter(|line| !line.is_empty()).collect();
+    let events: Vec<&str> = answer
+        .body
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| std::str::from_utf8(line).ok())
+        .filter(|line| !line.is_empty())
+        .collect();
     assert_eq!(events.len(), 2, "{}", answer.text());
     assert_eq!(events[0], "data: {\"says\":\"Be\"}");
     assert!(events[1].starts_with("data: {\"wrong\":\""), "{}", events[1]);
