@@ -129,3 +129,16 @@ fn it_can_be_tried_offline() {
         assert!(output.status.success() && said.contains(expected), "{direction}: {said}");
     }
 }
+
+#[test]
+fn the_page_shows_what_is_compiled() {
+    let read = |path: &str| {
+        std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a file")
+    };
+    let (page, example) = (read("docs/adapters.md"), read("examples/adapter.rs"));
+    let blocks: Vec<&str> = page.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 5, "only {} blocks", blocks.len());
+    for block in blocks {
+        assert!(example.contains(block), "docs/adapters.md shows what examples/adapter.rs does not have:\n{block}");
+    }
+}
