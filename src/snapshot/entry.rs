@@ -2,6 +2,7 @@
 //!
 //! The law: every part of an entry is judged, also when another part is wrong, so that all of its problems are told at once.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,7 +123,7 @@ fn member(
     guard_target(&target, endpoint, site, &around.config.network, &around.config.reachable, report);
     let tls = endpoint.tls.as_ref().and_then(|text| tls::profile(text, Some(&target), report));
     Some(Member {
-        health: around.handover.health(&format!("{} {base}", endpoint.identity())),
+        health: around.handover.health(&identity(endpoint, base, query, &headers)),
         target,
         headers,
         silence: Duration::from_secs_f64(endpoint.silence_seconds),
@@ -134,6 +135,18 @@ fn member(
         quota: None,
         deployment: None,
     })
+}
+
+/// What tells an upstream of the entry from another: one with other credentials has refused none of them yet.
+fn identity(endpoint: &Endpoint, base: &str, query: &[QueryText], headers: &HeaderPlan) -> String {
+    let mut hasher = DefaultHasher::new();
+    for header in headers.configured().iter().filter(|header| header.is_secret()) {
+        (header.name.as_str(), header.value.as_bytes()).hash(&mut hasher);
+    }
+    for text in query.iter().chain(&endpoint.default_query).filter(|text| text.is_secret()) {
+        (&text.name, text.value.as_ref().map(|value| value.text.expose())).hash(&mut hasher);
+    }
+    format!("{} {base} {:x}", endpoint.identity(), hasher.finish())
 }
 
 fn pattern(endpoint: &Endpoint, report: &mut Report) -> Option<Pattern> {

@@ -30,14 +30,15 @@ pub enum Outcome {
     Failed,
     /// It has had enough; how long it wants to be left alone, in milliseconds, where it says so.
     Limited(Option<u64>),
-    /// It does not take our credential, or our account is not in order.
+    /// It does not take our credential, or our account is not in order. Where the client's own may have been meant, whoever
+    /// asked notes [`Outcome::Fine`].
     Refused,
     /// It says no to this request, where another may not; nothing is wrong with it.
     Elsewhere,
 }
 
 impl Outcome {
-    /// What a status says.
+    /// What a status says, where no credential but ours was shown.
     pub fn of(status: u16, retry_after: Option<u64>) -> Self {
         match status {
             401 | 402 => Self::Refused,

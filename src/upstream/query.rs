@@ -107,6 +107,24 @@ impl QueryPlan {
         self.params.iter().any(|param| param.secret && param.name == name)
     }
 
+    /// Whether the value of any parameter is a secret of the file.
+    pub fn has_secret(&self) -> bool {
+        self.any_secret
+    }
+
+    /// The decoded names of the parameters of the client's query that are sent on.
+    pub fn sent_on(&self, client: &[u8], is_key: impl Fn(&[u8]) -> bool) -> impl Iterator<Item = Vec<u8>> {
+        client.split(|byte| *byte == b'&').filter_map(move |part| self.passing(part, &is_key))
+    }
+
+    /// The decoded name of a part of the client's query; none where it is not sent on.
+    fn passing(&self, part: &[u8], is_key: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+        let (name, value) = split(part);
+        let name = decode(name);
+        let overridden = self.any_secret && self.hides(&name);
+        (!overridden && !is_key(&decode(value)) && !is_key(&name)).then_some(name)
+    }
+
     /// Whether the plan has a `{name}`.
     pub fn has_captures(&self) -> bool {
         self.params.iter().any(|param| param.wire.iter().any(|piece| matches!(piece, Piece::Capture(_))))
@@ -127,12 +145,7 @@ impl QueryPlan {
             let start = out.len();
             let mut first = true;
             for part in client.split(|byte| *byte == b'&') {
-                let (name, value) = split(part);
-                let name = decode(name);
-                let overridden = self.any_secret && self.params.iter().any(|param| param.secret && param.name == name);
-                if overridden || is_key(&decode(value)) || is_key(&name) {
-                    continue;
-                }
+                let Some(name) = self.passing(part, is_key) else { continue };
                 if !first {
                     out.push(b'&');
                 }

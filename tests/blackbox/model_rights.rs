@@ -120,8 +120,7 @@ fn a_limit_on_a_group_holds_under_each_of_its_names() {
 #[test]
 fn a_team_s_limit_holds_under_each_name_too() {
     let origin = Origin::start(completes);
-    let store = format!("  store: {{sqlite: {}}}\n", crate::support::gate::folder().join("keys.db").display());
-    let gate = ruled(&origin, &format!("    []\n{store}"));
+    let gate = ruled(&origin, "    []\n");
     crate::keys::done(&gate, "/team/new", Some(json!({"team_id": "t", "model_rpm_limit": {"gpt-cap": 1}})));
     let key = crate::keys::make(&gate, json!({"team_id": "t"})).0;
     assert_eq!(["nick", "gpt-cap"].map(|name| ask(&gate, &key, name).status()), [200, 429]);
@@ -172,4 +171,54 @@ fn both_paths_of_a_service_are_one_to_what_a_key_may_call() {
             }
         }
     }
+}
+
+/// Whether the second of two requests reaches the upstream that has answered the first with `status`.
+fn is_asked_again(status: &'static str, rules: &str, own: &str, first: &str, second: &str) -> bool {
+    let primary = Origin::start(move |exchange| {
+        if exchange.request.everything().contains("wrong") {
+            return answers(exchange, status, "Retry-After: 3000\r\n", "{}");
+        }
+        completes(exchange)
+    });
+    let spare = Origin::start(completes);
+    let targets =
+        format!("[{{target: '{}', order: 1{own}}}, {{target: '{}', order: 2}}]", primary.url("/a"), spare.url("/b"));
+    let entries = [format!("{{path: /r, auth: false, targets: {targets}{rules}}}")];
+    let gate =
+        Gate::start(&crate::support::gate::routes(&entries, "router_settings: {allowed_fails: 0, cooldown_time: 60}"));
+    let bad = send(gate.port, &format!("POST {first}"), b"x");
+    let limited = status.starts_with("429");
+    assert_eq!(bad.status() == 200, limited || spare.seen().len() == 1, "{}", bad.everything());
+    assert_eq!(send(gate.port, &format!("POST {second}"), b"x").status(), 200);
+    primary.seen().len() == 2
+}
+
+#[test]
+fn no_client_makes_an_upstream_rest_for_others_by_a_credential_of_its_own() {
+    const PLAIN: &str = "/r HTTP/1.1";
+    let forward = ", forward_headers: true";
+    for status in ["401 Unauthorized", "429 Too Many Requests"] {
+        for (rules, own, first) in [
+            (forward, "", "/r HTTP/1.1\nAuthorization: Bearer wrong"),
+            (forward, ", headers: {x-key: ours}", "/r HTTP/1.1\nAuthorization: Bearer wrong"),
+            (forward, ", headers: {authorization: Bearer ours}", "/r HTTP/1.1\nx-goog-api-key: wrong"),
+            (forward, ", headers: {authorization: Bearer ours}", "/r HTTP/1.1\nCookie: session=wrong"),
+            ("", ", headers: {x-key: ours}", "/r?a=b&api%5Fkey=wrong HTTP/1.1"),
+            ("", ", headers: {x-key: ours}", "/r HTTP/1.1\nx-pass-x-user-token: wrong"),
+        ] {
+            assert!(is_asked_again(status, rules, own, first, PLAIN), "{status} {rules} {own} {first}");
+        }
+        // What the client did not bring, or what the file puts in its place, is ours.
+        for (rules, own, first) in [
+            ("", ", headers: {x-key: ours}", "/r?wrong HTTP/1.1"),
+            (forward, ", headers: {x-key: ours}", "/r HTTP/1.1\nx-key: mine\nx-a: wrong"),
+            ("", ", headers: {x-key: ours}", "/r?wrong HTTP/1.1\nAuthorization: Bearer mine"),
+        ] {
+            assert!(!is_asked_again(status, rules, own, first, PLAIN), "{status} {rules} {own} {first}");
+        }
+    }
+    // Nobody has shown it a credential: it is the client who lacks one.
+    assert!(is_asked_again("401 Unauthorized", "", "", "/r?wrong HTTP/1.1", PLAIN));
+    assert!(!is_asked_again("429 Too Many Requests", "", "", "/r?wrong HTTP/1.1", PLAIN));
 }
