@@ -74,6 +74,8 @@ pub(super) fn judge(session: &Session, response: &ResponseHeader, ctx: &mut Requ
         Outcome::Refused if theirs || !ours => (Outcome::Fine, Outcome::Fine),
         // How much the client's own credential may do says nothing of the others', and of the next upstream neither.
         limited @ Outcome::Limited(_) if theirs => (Outcome::Fine, limited),
+        // What is wrong with a request is its client's to hear of: here nobody knows what a path means.
+        Outcome::Elsewhere => (Outcome::Fine, Outcome::Fine),
         outcome => (outcome, outcome),
     };
     if !note_apart(ctx, noted, outcome) || session.as_ref().retry_buffer_truncated() {

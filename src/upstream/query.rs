@@ -66,11 +66,6 @@ impl QueryError {
 }
 
 impl QueryPlan {
-    /// Whether a value of it may not be shown.
-    pub fn has_secret(&self) -> bool {
-        self.any_secret
-    }
-
     /// Adds a parameter, unless an earlier one has its name. `encoded`: it is in URL form and may hold `{name}`.
     pub fn add(
         &mut self,
