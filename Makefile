@@ -158,6 +158,7 @@ bench: ## measure CPU, idle memory and reloads beside bare Pingora, nginx and HA
 	$(CARGO) bench --locked --bench idle
 	$(CARGO) bench --locked --bench pass_through
 	$(CARGO) bench --locked --bench keys
+	$(CARGO) bench --locked --bench adapter
 	$(CARGO) bench --locked --bench listeners
 	$(CARGO) bench --locked --bench reload
 

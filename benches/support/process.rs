@@ -123,11 +123,20 @@ impl Running {
 
     /// Resident memory (`VmRSS`) of the whole tree, in KiB. Pages that two of its processes share count twice.
     pub(crate) fn memory(&mut self) -> Result<u64, String> {
+        self.pages("VmRSS:")
+    }
+
+    /// The most that it ever was (`VmHWM`), in KiB.
+    pub(crate) fn peak(&mut self) -> Result<u64, String> {
+        self.pages("VmHWM:")
+    }
+
+    fn pages(&mut self, name: &str) -> Result<u64, String> {
         self.alive()?;
         self.members = tree(self.child.id());
         let resident = |pid: &u32| {
             let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
         };
         let sum: Option<u64> = self.members.keys().map(resident).sum();

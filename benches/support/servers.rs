@@ -85,6 +85,8 @@ pub(crate) struct Needs {
     pub(crate) plain: bool,
     /// One more injected header, [`MARK`], whose value a reload changes.
     pub(crate) marked: bool,
+    /// The upstream is a model, `claude`: by the adapter at `/v1/messages`, and as it is at `/through`. Both want a key.
+    pub(crate) model: bool,
 }
 
 impl Needs {
@@ -263,9 +265,22 @@ fn tollgate(needs: &Needs, programs: &Programs, scratch: &Scratch, upstream: u16
         );
     }
     let mark = needs.if_marked(format!("{MARK}: {}", mark(0)));
+    let (mut ways, mut models) = (String::new(), String::new());
+    if needs.model {
+        let base = format!("http://127.0.0.1:{upstream}/v1");
+        ways = format!(
+            "    - {{path: /v1/messages, target: custom_callbacks.anthropic_adapter}}\n    - path: /through\n      \
+             auth: true\n      target: {base}/chat/completions\n      \
+             headers: {{Authorization: bearer os.environ/{SECRET_VARIABLE}}}\n"
+        );
+        models = format!(
+            "model_list:\n  - model_name: claude\n    litellm_params: {{model: gpt-4.1-mini, api_base: '{base}', \
+             api_key: os.environ/{SECRET_VARIABLE}}}\n"
+        );
+    }
     let config = format!(
         r#"
-general_settings:
+{models}general_settings:
   master_key: sk-bench-7f3a91c04e5d2b68
   pass_through_endpoints:
     - path: {PATH}
@@ -273,7 +288,7 @@ general_settings:
       headers:
         Authorization: "bearer os.environ/{SECRET_VARIABLE}"
         {mark}
-{own}"#
+{ways}{own}"#
     );
     let config = scratch.write("tollgate.yaml", &config)?;
     let mut command = Command::new(&programs.tollgate);

@@ -19,12 +19,18 @@ const CONNECTIONS: &str = "-c32";
 /// wrk and its script.
 pub(crate) struct Wrk {
     program: PathBuf,
+    path: &'static str,
     script: PathBuf,
 }
 
 impl Wrk {
     /// `key`: what every request bears in `x-api-key`.
     pub(crate) fn new(scratch: &Scratch, key: Option<&str>) -> Result<Wrk, String> {
+        Wrk::posting(scratch, key, PATH, QUESTION)
+    }
+
+    /// One that sends `body` to `path`.
+    pub(crate) fn posting(scratch: &Scratch, key: Option<&str>, path: &'static str, body: &str) -> Result<Wrk, String> {
         let program = on_path("wrk")?;
         let key = key.map_or_else(String::new, |key| format!("wrk.headers[\"x-api-key\"] = \"{key}\""));
         // The summary goes out as one line of JSON after wrk's own report.
@@ -33,7 +39,7 @@ impl Wrk {
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 {key}
-wrk.body = [[{QUESTION}]]
+wrk.body = [==[{body}]==]
 done = function(summary, latency, requests)
   local e = summary.errors
   io.write(string.format(
@@ -42,15 +48,15 @@ done = function(summary, latency, requests)
 end
 "#
         );
-        let script = scratch.write("post.lua", &script)?;
-        Ok(Wrk { program, script })
+        let script = scratch.write(&format!("post{}.lua", path.replace('/', "-")), &script)?;
+        Ok(Wrk { program, path, script })
     }
 
     /// Loads `http://127.0.0.1:PORT`, or `https:`, and refuses a result with errors.
     pub(crate) fn load(&self, base: &str, seconds: u32) -> Result<Done, String> {
         let mut command = Command::new(&self.program);
         command.args(["-t1", CONNECTIONS, &format!("-d{seconds}s"), "-s"]);
-        command.arg(&self.script).arg(format!("{base}{PATH}"));
+        command.arg(&self.script).arg(format!("{base}{}", self.path));
         parse(&generate(&mut command)?).map_err(|why| format!("wrk on {base}: {why}"))
     }
 }
