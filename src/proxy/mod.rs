@@ -1,12 +1,14 @@
 //! The edge proxy: Pingora's phases, each a few lines that call down.
 //!
 //! `ctx` is what a request carries along, `forward` writes the upstream's request and the client's answer, `peer` says whom
-//! to dial, `fault` turns Pingora's errors into rejections, `respond` is the one place that answers for Tollgate itself, and
+//! to dial, `fault` turns Pingora's errors into rejections, `answer` is what goes to no upstream of a route, `respond` the one
+//! place that answers for Tollgate itself, and
 //! `desk` does so for what never became a request, `manage` takes calls of the key API; `load` is what the process carries; `record` is what is known of a request
 //! at its end, `access_log` its reader, and `detail` under --detailed_debug; `gauges` is how the process stands.
 //! The law: no phase decides anything that a lower floor could decide.
 
 mod access_log;
+mod answer;
 mod ctx;
 mod desk;
 mod detail;
@@ -42,7 +44,7 @@ use load::Served;
 use respond::Answer;
 
 use crate::admin::Admin;
-use crate::admit::{self, Head, Question, Step};
+use crate::admit::{self, Head, Step};
 use crate::clock::Moment;
 use crate::downstream::{Fate, Lease, Rate, Vitals};
 use crate::health::Standing;
@@ -204,7 +206,7 @@ impl ProxyHttp for EdgeProxy {
         if self.shared.load.is_over() && admit::probe(&ctx.snapshot, head.target).is_none() {
             ctx.rejection = Some(Rejection::Overloaded);
             let answer = Answer::refusing(&Rejection::Overloaded, ctx);
-            respond::early(session, ctx, answer).await?;
+            Box::pin(respond::early(session, ctx, answer)).await?;
             return Ok(true);
         }
         match admit::step(&ctx.snapshot, head) {
@@ -212,12 +214,12 @@ impl ProxyHttp for EdgeProxy {
                 let lists = admission.route.lists_models();
                 ctx.admitted(admission);
                 if lists {
-                    self.list_models(session, ctx).await?;
+                    Box::pin(self.list_models(session, ctx)).await?;
                     return Ok(true);
                 }
                 if respond::says_none(session) {
                     let since = Instant::now();
-                    let ended = respond::ends(session, ctx.manner.body.window).await;
+                    let ended = Box::pin(respond::ends(session, ctx.manner.body.window)).await;
                     ctx.record.awaited(since);
                     if !ended {
                         return Err(fault::rejected(ctx, Rejection::BadBody));
@@ -229,32 +231,9 @@ impl ProxyHttp for EdgeProxy {
                 }
                 Ok(false)
             }
-            Step::Reject(refusal) => {
-                ctx.refused(&refusal);
-                let answer = Answer::refusing(&refusal.rejection, ctx);
-                respond::early(session, ctx, answer).await?;
-                Ok(true)
-            }
-            Step::Ask(Question::Model(pending)) => {
-                self.serve_model(session, ctx, pending).await?;
-                Ok(true)
-            }
-            Step::Methods(methods) => {
-                respond::early(session, ctx, Answer::allowing(methods)).await?;
-                Ok(true)
-            }
-            Step::Manage(managed) => {
-                manage::answer(&self.shared.admin, session, ctx, managed).await?;
-                Ok(true)
-            }
-            Step::Metrics => {
-                let answer = Answer::measured(self.shared.metrics.text(&self.gauges()));
-                respond::early(session, ctx, answer).await?;
-                Ok(true)
-            }
-            Step::Own(probe) => {
-                let answer = Answer::telling(probe, self.standing());
-                respond::early(session, ctx, answer).await?;
+            // In a box of its own: what every request carries along does not grow by what a few need.
+            step => {
+                Box::pin(self.answer(session, ctx, step)).await?;
                 Ok(true)
             }
         }
