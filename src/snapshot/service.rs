@@ -89,9 +89,11 @@ impl Service {
     /// How errors are said; none: as the request's own headers ask.
     pub fn dialect(&self) -> Option<Dialect> {
         match self {
-            Self::Adapter(_) | Self::CountTokens => Some(Dialect::Anthropic),
+            Self::Adapter(adapter) if adapter.is_messages() => Some(Dialect::Anthropic),
+            Self::CountTokens => Some(Dialect::Anthropic),
             Self::Chat | Self::Completions | Self::Embeddings => Some(Dialect::OpenAi),
-            Self::List => None,
+            // An adapter says them in a schema of its own.
+            Self::Adapter(_) | Self::List => None,
         }
     }
 }
