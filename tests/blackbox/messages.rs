@@ -451,6 +451,21 @@ fn anthropic_s_own_models_are_asked_in_their_own_language() {
 }
 
 #[test]
+fn what_one_has_had_translated_another_gets_as_it_was_sent() {
+    let origin = Origin::start(|exchange| match exchange.request.target() {
+        "/v1/messages" => answers(exchange, "200 OK", "", r#"{"type":"message"}"#),
+        _ => answers(exchange, "500 Oops", "", r#"{"error":{"message":"oops"}}"#),
+    });
+    let entries = [entry("claude", "openai/gpt-4o", &origin, ""), entry("spare", "anthropic/claude-x", &origin, "")];
+    let fallbacks = "router_settings:\n  num_retries: 0\n  fallbacks: [{claude: [spare]}]\n";
+    let gate = Gate::start(&config(&entries, fallbacks));
+    let answer = ask(&gate, ASKED);
+    assert_eq!((answer.status(), answer.one("x-litellm-attempted-fallbacks")), (200, Some("1")));
+    let arrived = origin.last();
+    assert_eq!((arrived.target(), arrived.text()), ("/v1/messages", ASKED.replace("\"claude\"", "\"claude-x\"")));
+}
+
+#[test]
 fn what_was_left_out_is_told() {
     let origin = Origin::start(completes);
     let entries = [entry("claude", "openai/gpt-4o", &origin, ""), entry("o", "openai/o3", &origin, "")];
