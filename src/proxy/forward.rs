@@ -28,7 +28,7 @@ pub(super) fn request(request: &mut RequestHeader, ctx: &mut RequestCtx) -> Resu
     if path != request.raw_path() {
         request.set_raw_path(&path)?;
     }
-    let told = if ctx.snapshot.forwarded_headers { told_of_client(request, ctx) } else { SmallVec::new() };
+    let told = if ctx.snapshot.forwarded_headers { told_of_client(request, ctx) } else { Vec::new() };
     let via = ctx.snapshot.pseudonym.via(ctx.record.version);
     let hop = Hop { host: &member.target.host_value, via, told: &told };
     member.headers.rewrite(&mut Message(request), hop, |value| ctx.snapshot.keyring.occurs_in(value))
@@ -67,7 +67,7 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// What an upstream is told of the client: `X-Forwarded-For` gets the peer of this connection behind what trusted proxies
 /// wrote, the rest says what the client saw.
-fn told_of_client(request: &RequestHeader, ctx: &RequestCtx) -> SmallVec<[SetHeader; 3]> {
+fn told_of_client(request: &RequestHeader, ctx: &RequestCtx) -> Vec<SetHeader> {
     let fields = &request.headers;
     let trusted = ctx.record.peer.is_some_and(|peer| ctx.snapshot.trusted.contains(peer.ip()));
     let from_proxies = |name| fields.get_all(name).iter().filter(|_| trusted);
