@@ -157,6 +157,7 @@ fn admit(snapshot: &Snapshot, head: Head<'_>, seen: &mut Seen) -> Result<Step, R
     }
     let found = find(snapshot, path, &whole, head.method)?;
     seen.route = Some(Arc::clone(found.value));
+    refuse::foreign(found.value, head)?;
     // A reserved path may hold a key, as LiteLLM's own calls do; a path that is sent on may not.
     if snapshot.keyring.occurs_in(raw) {
         return Err(Rejection::KeyInPath);
@@ -168,7 +169,7 @@ fn admit(snapshot: &Snapshot, head: Head<'_>, seen: &mut Seen) -> Result<Step, R
     if let Some(step) = service.map(|service| asked::by_method(service, head.method)).transpose()?.flatten() {
         return Ok(step);
     }
-    let open = found.value.access == Access::Open;
+    let open = found.value.access != Access::Key;
     let principal = authenticate(snapshot, &found.value.places, open, head, path, query)?;
     if head.headers.contains_key(header::UPGRADE) && is_websocket(head.headers) {
         return Err(Rejection::Upgrade);

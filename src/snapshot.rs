@@ -154,6 +154,8 @@ impl Route {
 pub enum Access {
     /// Who has a key.
     Key,
+    /// Programs of this machine: it asks models, and nobody has set a key.
+    Local,
     /// Everybody.
     Open,
 }

@@ -1,6 +1,9 @@
 //! What no request may be, whatever it asks for.
 //!
-//! The law: judged by its head alone, before keys and routes are.
+//! The law: judged by its head alone, before keys and routes are; but for models that are open, where the head must show that
+//! it comes from this machine's own programs.
+
+use std::net::IpAddr;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Version};
@@ -9,7 +12,7 @@ use super::Head;
 use crate::framing::{Fault, is_length, looks_alike};
 use crate::rejection::Rejection;
 use crate::route::Methods;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Access, Route, Snapshot};
 
 /// What HTTP/2 allows and an HTTP/1 origin could misread; of HTTP/1 the edge has judged every line.
 pub(super) fn misreadable(snapshot: &Snapshot, head: Head<'_>) -> Result<(), Rejection> {
@@ -63,4 +66,80 @@ pub(super) fn looped(snapshot: &Snapshot, headers: &HeaderMap) -> Result<(), Rej
     let ours = snapshot.pseudonym.as_bytes();
     let looped = headers.get_all(header::VIA).iter().any(|via| memchr::memmem::find(via.as_bytes(), ours).is_some());
     if looped { Err(Rejection::Loop) } else { Ok(()) }
+}
+
+/// Where nobody has set a key models are for this machine's own programs. Its browser is one of them, and asks what any web page
+/// wants (CORS forbids the page to read the answer, not to spend the key); a page whose name was made to resolve to this machine
+/// reads the answer too, but cannot write another `Host`.
+pub(super) fn foreign(route: &Route, head: Head<'_>) -> Result<(), Rejection> {
+    if route.access != Access::Local {
+        return Ok(());
+    }
+    let mut origins = head.headers.get_all(header::ORIGIN).iter();
+    // A page tells its origin as `null` where it is not to be known.
+    let strange = |origin: &HeaderValue| {
+        origin
+            .to_str()
+            .ok()
+            .and_then(|text| text.split_once("://"))
+            .is_none_or(|(_, rest)| !is_loopback(rest.as_bytes()))
+    };
+    let hosts = head.headers.get_all(header::HOST).iter().map(HeaderValue::as_bytes);
+    let mut hosts = hosts.chain(authority(head.target));
+    if origins.any(strange) || hosts.any(|host| !is_loopback(host)) {
+        return Err(Rejection::ForeignOrigin);
+    }
+    Ok(())
+}
+
+/// The authority of a target in absolute form.
+fn authority(target: &[u8]) -> Option<&[u8]> {
+    let at = memchr::memmem::find(target, b"://").filter(|_| target.first() != Some(&b'/'))?;
+    let rest = target.get(at + 3..)?;
+    rest.split(|byte| matches!(byte, b'/' | b'?')).next()
+}
+
+/// Whether `HOST` or `HOST:PORT` is this machine, and can be nothing else.
+fn is_loopback(authority: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(authority) else { return false };
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, port)) => (host, port.strip_prefix(':').or(port.is_empty().then_some(""))),
+        None => text.split_once(':').map_or((text, Some("")), |(host, port)| (host, Some(port))),
+    };
+    let is_port = port.is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_name = host.strip_suffix('.').unwrap_or(host).eq_ignore_ascii_case("localhost");
+    is_port && (is_name || host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_this_machine() {
+        for (authority, expected) in [
+            ("localhost", true),
+            ("LOCALHOST:4000", true),
+            ("localhost.:4000", true),
+            ("127.0.0.1", true),
+            ("127.9.9.9:1", true),
+            ("[::1]", true),
+            ("[::1]:4000", true),
+            ("[::ffff:127.0.0.1]:4000", true),
+            ("", false),
+            ("evil.example", false),
+            ("localhost.evil.example", false),
+            ("127.0.0.1.evil.example", false),
+            ("127.0.0.1@evil.example", false),
+            ("localhost:80@evil.example", false),
+            ("[::1].evil.example", false),
+            ("10.0.0.1:4000", false),
+            ("[fe80::1]:4000", false),
+            ("0.0.0.0", false),
+        ] {
+            assert_eq!(is_loopback(authority.as_bytes()), expected, "{authority}");
+        }
+        assert_eq!(authority(b"http://evil.example/v1?a=b"), Some(&b"evil.example"[..]));
+        assert_eq!(authority(b"/v1/http://x"), None);
+    }
 }

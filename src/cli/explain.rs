@@ -129,7 +129,9 @@ fn explained(asked: &Asked, snapshot: &Snapshot) -> (Page, bool) {
             route(&mut page, asked, snapshot, Some(&admission.route));
             let caller = match (&admission.principal, admission.route.access) {
                 (Some(principal), Access::Key) => format!("{}, by the key in the request", principal.name()),
-                (Some(principal), Access::Open) => format!("{}, though nobody needs a key here", principal.name()),
+                (Some(principal), Access::Local | Access::Open) => {
+                    format!("{}, though nobody needs a key here", principal.name())
+                }
                 (None, _) => "anybody: the route is open".to_owned(),
             };
             page.row("caller", &caller);

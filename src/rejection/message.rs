@@ -20,6 +20,11 @@ impl Rejection {
             Self::BodyTooLarge(most) => format!("The request body is larger than the {most} bytes that are allowed."),
             Self::Expectation => "No expectation but `100-continue` can be met.".into(),
             Self::Flood => "Too many control frames.".into(),
+            Self::ForeignOrigin => {
+                "Models are open here to programs of this machine alone, as no key is set: a web page may not ask, and Host must be \
+                 localhost or a loopback address. Set general_settings.master_key to serve others."
+                    .into()
+            }
             Self::HeadTimeout => "The head of the request did not arrive in time.".into(),
             Self::NotAnnounced => "The PROXY protocol is expected here, from the proxies that are trusted.".into(),
             Self::NoTls => "No TLS could be agreed on.".into(),

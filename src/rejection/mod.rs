@@ -74,6 +74,8 @@ pub enum Rejection {
     HeadTimeout,
     /// Too many credentials from this address have failed; the seconds until none of them counts.
     Guessing(u64),
+    /// A web page's request, or one under a foreign name, for models that are open to this machine alone.
+    ForeignOrigin,
     /// LiteLLM serves the path and Tollgate does not; what to use.
     Instead(&'static str),
     /// Something of ours failed.
@@ -189,7 +191,7 @@ impl Rejection {
                 400
             }
             Self::Auth { .. } => 401,
-            Self::Denied(_) => 403,
+            Self::Denied(_) | Self::ForeignOrigin => 403,
             Self::NoModel(_) | Self::NoRoute { .. } | Self::Reserved { .. } => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::BodyTimeout | Self::HeadTimeout => 408,
@@ -240,6 +242,7 @@ impl Rejection {
             Self::BodyTooLarge(_) => "body_too_large",
             Self::Expectation => "expectation",
             Self::Flood => "flood",
+            Self::ForeignOrigin => "foreign_origin",
             Self::HeadTimeout => "head_timeout",
             Self::Guessing(_) => "guessing",
             Self::Instead(_) => "not_served",

@@ -36,7 +36,7 @@ pub(super) fn add(
             name: path.path.to_owned(),
             id: None,
             place: config.site.place.clone(),
-            access: if config.models.is_open { Access::Open } else { Access::Key },
+            access: if config.models.is_open { Access::Local } else { Access::Key },
             places: places.clone(),
             lead: Lead::Service(service),
             cost: None,

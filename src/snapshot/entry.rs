@@ -44,7 +44,11 @@ pub(super) fn route(
         name: pattern.to_string(),
         id: endpoint.id.as_ref().map(|(id, _)| id.clone()),
         place: endpoint.site.place.clone(),
-        access: if endpoint.auth == Some(true) { Access::Key } else { Access::Open },
+        access: match (endpoint.auth, &lead) {
+            (Some(true), _) => Access::Key,
+            (_, Lead::Service(_)) if around.config.models.is_open => Access::Local,
+            _ => Access::Open,
+        },
         places,
         lead,
         cost: endpoint.cost_per_request,

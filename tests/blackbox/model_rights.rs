@@ -222,3 +222,47 @@ fn no_client_makes_an_upstream_rest_for_others_by_a_credential_of_its_own() {
     assert!(is_asked_again("401 Unauthorized", "", "", "/r?wrong HTTP/1.1", PLAIN));
     assert!(!is_asked_again("429 Too Many Requests", "", "", "/r?wrong HTTP/1.1", PLAIN));
 }
+
+#[test]
+fn models_that_are_open_are_for_this_machine_s_own_programs() {
+    let origin = Origin::start(completes);
+    let list = format!("model_list:\n{}", entry("m", "openai/m", &origin, ""));
+    let routes = "general_settings: {pass_through_endpoints: [{path: /mine, target: 'adapter:anthropic', auth: false}, {path: /plain, target: 'ORIGIN'}]}\n"
+        .replace("ORIGIN", &origin.url("/plain"));
+    let gate = Gate::start(&format!("{list}{routes}"));
+    let port = gate.port;
+    let asked = |path: &str, fields: &str| {
+        let body = r#"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}"#;
+        let request = format!(
+            "POST {path} HTTP/1.1\r\n{fields}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        crate::support::Client::connect(port).ask(request).expect("answer")
+    };
+    let served = |path: &str, fields: &str| asked(path, fields).status();
+    for path in ["/v1/chat/completions", "/v1/messages", "/mine", "/v1/messages/count_tokens"] {
+        for fields in
+            ["Host: localhost", "Host: 127.0.0.1:1", "Host: [::1]", "Host: localhost\r\nOrigin: http://localhost:3000"]
+        {
+            assert_eq!(served(path, fields), 200, "{path} {fields}");
+        }
+        for fields in [
+            "Host: localhost\r\nOrigin: https://evil.example",
+            "Host: localhost\r\nOrigin: null",
+            "Host: localhost\r\nOrigin: https://localhost.evil.example",
+            "Host: evil.example",
+            "Host: 192.0.2.1",
+        ] {
+            let answer = asked(path, fields);
+            assert_eq!(answer.status(), 403, "{path} {fields}");
+            assert!(answer.text().contains("general_settings.master_key"), "{}", answer.text());
+        }
+    }
+    assert_eq!(served("http://evil.example/v1/messages", "Host: evil.example"), 403);
+    // What asks no model, or has a key, is not guarded.
+    assert_eq!(served("/plain", "Host: evil.example\r\nOrigin: https://evil.example"), 200);
+    let gate = Gate::start(&config(&[entry("m", "openai/m", &origin, "")], ""));
+    let lines =
+        format!("POST /v1/chat/completions HTTP/1.1\nAuthorization: Bearer {KEY}\nOrigin: https://page.example");
+    assert_eq!(send(gate.port, &lines, br#"{"model":"m","messages":[]}"#).status(), 200);
+}

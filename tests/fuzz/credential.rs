@@ -73,7 +73,7 @@ pub fn check(input: &[u8]) {
         }
         Step::Ask(_) | Step::Methods(_) | Step::Own(_) | Step::Metrics | Step::Manage(_) => return,
     };
-    assert!(admission.route.access == Access::Open || admission.principal.is_some(), "admitted without a key");
+    assert!(admission.route.access != Access::Key || admission.principal.is_some(), "admitted without a key");
     let Lead::Group(group) = &admission.route.lead else { return };
     let member = group.member(0);
     let asked = admission.path_and_query(member, snapshot());
