@@ -99,6 +99,17 @@ fn a_big_request_is_translated() {
     let chat = request(body.as_bytes()).expect("a request").chat;
     assert_eq!(chat["messages"].as_array().expect("messages").len(), 20_000);
 
+    let tools = |count: usize| {
+        let tools: Vec<_> = (0..count).map(|index| json!({"name": format!("tool-{index}")})).collect();
+        let body =
+            json!({"model": "m", "max_tokens": 1, "tools": tools, "messages": [{"role": "user", "content": ""}]});
+        request(body.to_string().as_bytes()).map(|translated| translated.chat["tools"].as_array().map(Vec::len))
+    };
+    assert_eq!(tools(10_000), Ok(Some(10_000)));
+    let refusal = tools(10_001).expect_err("too many tools");
+    assert_eq!((refusal.status, &*refusal.place), (400, "tools"));
+    assert_eq!(refusal.message, "at most 10000 tools can be carried, and there are 10001");
+
     let image =
         json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "A".repeat(20 << 20)}});
     let body = json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": [image]}]}).to_string();

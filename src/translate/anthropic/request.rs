@@ -14,6 +14,7 @@ mod format;
 mod json;
 mod messages;
 mod names;
+mod object;
 mod place;
 mod strict;
 mod thinking;
@@ -63,7 +64,8 @@ const KNOWN: &[&str] = &[
 /// # Errors
 /// What is no such request, or cannot be carried.
 pub fn request(body: &[u8]) -> Result<Translated, Refusal> {
-    let body = json::read(body)?;
+    let mut body = json::read(body)?;
+    let schemas = tools::schemas(&mut body);
     let body = Fields::top(&body);
     let mut dropped = Dropped::default();
     let mut chat = Chat::new();
@@ -75,7 +77,7 @@ pub fn request(body: &[u8]) -> Result<Translated, Refusal> {
     chat.insert("messages".into(), messages::read(&body, &names, &mut dropped)?.into());
     chat.insert("max_tokens".into(), most.into());
     let stop = sampling(&body, &mut chat)?;
-    tools::read(&body, &names, &mut chat, &mut dropped)?;
+    tools::read(&body, schemas, &names, &mut chat, &mut dropped)?;
     thinking::read(&body, &mut chat, &mut dropped)?;
     format::read(&body, &mut chat, &mut dropped)?;
     refuse_elsewhere(&body)?;

@@ -4,10 +4,11 @@
 //! what else a block says in words is inlined as text. A source that only Anthropic can open, and a block that is not known
 //! at its place, are refused.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::super::Refusal;
 use super::fields::Fields;
+use super::object::object;
 use super::place::{Dropped, Place, short};
 
 /// Between texts that become one, everywhere.
@@ -75,7 +76,7 @@ pub fn text<'v>(block: &Fields<'v, '_>, dropped: &mut Dropped) -> Result<&'v str
 
 /// A part of text.
 pub fn text_part(text: impl Into<String>) -> Value {
-    json!({"type": "text", "text": text.into()})
+    object([("type", "text".into()), ("text", Value::String(text.into()))])
 }
 
 /// Adds the parts of a block that a user may send or a tool may return; false where it is none.
@@ -107,7 +108,7 @@ fn image(block: &Fields<'_, '_>, dropped: &mut Dropped) -> Result<Value, Refusal
         "file" => return Err(file_source(&source)),
         _ => return Err(source.refuse("type", "Input should be 'base64' or 'url'")),
     };
-    Ok(json!({"type": "image_url", "image_url": {"url": url}}))
+    Ok(object([("type", "image_url".into()), ("image_url", object([("url", url.into())]))]))
 }
 
 fn document(block: &Fields<'_, '_>, out: &mut Vec<Value>, dropped: &mut Dropped) -> Result<(), Refusal> {
@@ -121,7 +122,8 @@ fn document(block: &Fields<'_, '_>, out: &mut Vec<Value>, dropped: &mut Dropped)
         "base64" => {
             let data = data_url(&source, &["application/pdf"])?;
             out.extend(context.map(text_part));
-            out.push(json!({"type": "file", "file": {"filename": title.unwrap_or(UNTITLED), "file_data": data}}));
+            let file = object([("filename", title.unwrap_or(UNTITLED).into()), ("file_data", data.into())]);
+            out.push(object([("type", "file".into()), ("file", file)]));
         }
         "text" => match source.needed_text("media_type")? {
             "text/plain" => out.push(inline(source.needed_text("data")?)),

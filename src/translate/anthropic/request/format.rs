@@ -3,10 +3,9 @@
 //! The law: the schema stays as it is written. OpenAI is held to it where it can be, by [`super::strict`]; elsewhere the
 //! model is shown it and does its best, because a strict request would be refused and a changed schema is another one.
 
-use serde_json::json;
-
 use super::super::super::{Chat, Refusal};
 use super::fields::Fields;
+use super::object::object;
 use super::place::Dropped;
 use super::strict;
 
@@ -34,10 +33,9 @@ pub fn read(body: &Fields<'_, '_>, chat: &mut Chat, dropped: &mut Dropped) -> Re
     let schema = format.needed("schema")?;
     Fields::of(schema, format.at("schema"))?;
     format.tell_rest(&["type", "schema"], dropped);
-    let value = json!({
-        "type": "json_schema",
-        "json_schema": {"name": NAME, "schema": schema, "strict": strict::qualifies(schema)},
-    });
+    let strict = strict::qualifies(schema).into();
+    let schema = object([("name", NAME.into()), ("schema", schema.clone()), ("strict", strict)]);
+    let value = object([("type", "json_schema".into()), ("json_schema", schema)]);
     chat.insert("response_format".into(), value);
     Ok(())
 }

@@ -7,12 +7,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::super::super::Refusal;
 use super::content::{self, blocks, joined, misplaced, neither, text_part};
 use super::fields::Fields;
 use super::names::Names;
+use super::object::object;
 use super::place::{Dropped, short};
 
 /// What Anthropic's servers called and found. What matters of it is in what the assistant said next; the findings themselves
@@ -99,7 +100,7 @@ impl<'v, 'n> Turns<'v, 'n> {
         if role == "system" && self.out.is_empty() && self.asked.is_empty() {
             self.lead.extend(texts);
         } else {
-            self.asked.push(json!({"role": role, "content": joined(texts)}));
+            self.asked.push(object([("role", role.into()), ("content", joined(texts).into())]));
         }
         Ok(())
     }
@@ -128,7 +129,7 @@ impl<'v, 'n> Turns<'v, 'n> {
             }
             _ => return Err(neither(&at)),
         };
-        self.asked.push(json!({"role": "user", "content": content}));
+        self.asked.push(object([("role", "user".into()), ("content", content)]));
         Ok(())
     }
 
@@ -176,7 +177,7 @@ impl<'v, 'n> Turns<'v, 'n> {
         if block.flag("is_error")? {
             text = if text.is_empty() { "The tool failed.".to_owned() } else { format!("The tool failed:\n{text}") };
         }
-        self.results.push(json!({"role": "tool", "tool_call_id": id, "content": text}));
+        self.results.push(object([("role", "tool".into()), ("tool_call_id", id.into()), ("content", text.into())]));
         Ok(())
     }
 
@@ -215,7 +216,8 @@ impl<'v, 'n> Turns<'v, 'n> {
         let name = self.names.told(block.word("name")?);
         let input = block.needed("input")?;
         Fields::of(input, block.at("input"))?;
-        Ok(json!({"id": id, "type": "function", "function": {"name": name, "arguments": input.to_string()}}))
+        let function = object([("name", name.into()), ("arguments", input.to_string().into())]);
+        Ok(object([("id", id.into()), ("type", "function".into()), ("function", function)]))
     }
 
     fn end_of_assistant(&mut self) {
@@ -260,7 +262,7 @@ impl<'v, 'n> Turns<'v, 'n> {
         self.end_of_user()?;
         let lead = joined(self.lead);
         if !lead.is_empty() {
-            self.out.insert(0, json!({"role": "system", "content": lead}));
+            self.out.insert(0, object([("role", "system".into()), ("content", lead.into())]));
         }
         match self.out.is_empty() {
             true => Err(Refusal::at("messages", "at least one message is required")),

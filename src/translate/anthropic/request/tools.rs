@@ -5,11 +5,12 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::super::super::{Chat, Refusal};
 use super::fields::Fields;
 use super::names::Names;
+use super::object::object;
 use super::place::{Dropped, Place, short};
 use super::{builtin, strict};
 
@@ -28,18 +29,38 @@ const KNOWN: &[&str] = &[
     "max_characters",
 ];
 
-/// Reads `tools` and `tool_choice`.
-pub fn read(body: &Fields<'_, '_>, names: &Names, chat: &mut Chat, dropped: &mut Dropped) -> Result<(), Refusal> {
-    let mut tools = Vec::new();
-    let mut known = HashSet::new();
+/// The most tools of a request: as many as Anthropic lets a model search. OpenAI takes 128.
+const MOST: usize = 10_000;
+
+/// Takes the schemas out of the tools of `body`, so that [`read`] need not copy them.
+pub fn schemas(body: &mut Map<String, Value>) -> Vec<Option<Value>> {
+    let tools = body.get_mut("tools").and_then(Value::as_array_mut).into_iter().flatten();
+    tools.map(|tool| tool.get_mut("input_schema").map(Value::take)).collect()
+}
+
+/// Reads `tools`, whose schemas are `schemas`, and `tool_choice`.
+pub fn read(
+    body: &Fields<'_, '_>,
+    schemas: Vec<Option<Value>>,
+    names: &Names,
+    chat: &mut Chat,
+    dropped: &mut Dropped,
+) -> Result<(), Refusal> {
+    let list = body.list("tools")?.map_or(&[][..], Vec::as_slice);
     let at = body.at("tools");
-    for (index, value) in body.list("tools")?.into_iter().flatten().enumerate() {
+    if list.len() > MOST {
+        return Err(at.refuse(format!("at most {MOST} tools can be carried, and there are {}", list.len())));
+    }
+    let mut tools = Vec::with_capacity(list.len());
+    let mut known = HashSet::new();
+    for (index, (value, schema)) in list.iter().zip(schemas).enumerate() {
         let tool = Fields::of(value, at.index(index))?;
         let name = tool_name(&tool)?;
         if !known.insert(name) {
             return Err(tool.refuse("name", "Tool names must be unique"));
         }
-        tools.push(json!({"type": "function", "function": function(&tool, names.told(name), dropped)?}));
+        let function = function(&tool, schema, names.told(name), dropped)?;
+        tools.push(object([("type", "function".into()), ("function", function)]));
     }
     if !tools.is_empty() {
         chat.insert("tools".into(), tools.into());
@@ -69,11 +90,11 @@ fn tool_name<'v>(tool: &Fields<'v, '_>) -> Result<&'v str, Refusal> {
     }
 }
 
-fn function(tool: &Fields<'_, '_>, name: &str, dropped: &mut Dropped) -> Result<Value, Refusal> {
+fn function(tool: &Fields<'_, '_>, schema: Option<Value>, name: &str, dropped: &mut Dropped) -> Result<Value, Refusal> {
     let builtin = tool.text("type")?.and_then(builtin::of);
     let (own, parameters) = match builtin {
         Some(builtin) => (Some(builtin.description), builtin.parameters),
-        None => (tool.text("description")?, schema(tool)?),
+        None => (tool.text("description")?, parameters(tool, schema)?),
     };
     let mut function = Map::new();
     function.insert("name".into(), name.into());
@@ -101,12 +122,11 @@ fn function(tool: &Fields<'_, '_>, name: &str, dropped: &mut Dropped) -> Result<
 }
 
 /// The schema as it is written, with the least that OpenAI wants of one.
-fn schema(tool: &Fields<'_, '_>) -> Result<Value, Refusal> {
-    let mut schema = match tool.find("input_schema") {
-        None => Map::new(),
-        Some(value) => {
-            value.as_object().cloned().ok_or_else(|| tool.refuse("input_schema", "Input should be an object"))?
-        }
+fn parameters(tool: &Fields<'_, '_>, schema: Option<Value>) -> Result<Value, Refusal> {
+    let mut schema = match schema {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(schema)) => schema,
+        Some(_) => return Err(tool.refuse("input_schema", "Input should be an object")),
     };
     match schema.get("type") {
         None | Some(Value::Null) => drop(schema.insert("type".into(), "object".into())),
@@ -114,7 +134,7 @@ fn schema(tool: &Fields<'_, '_>) -> Result<Value, Refusal> {
         Some(_) => return Err(tool.at("input_schema").name("type").refuse("Input should be 'object'")),
     }
     if schema.get("properties").is_none_or(Value::is_null) {
-        schema.insert("properties".into(), json!({}));
+        schema.insert("properties".into(), object([]));
     }
     if schema.get("required").is_some_and(Value::is_null) {
         schema.shift_remove("required");
@@ -156,7 +176,7 @@ fn choice(
                 let message = format!("Tool '{}' not found in provided tools", short(name));
                 return Err(choice.refuse("name", message));
             }
-            json!({"type": "function", "function": {"name": names.told(name)}})
+            object([("type", "function".into()), ("function", object([("name", names.told(name).into())]))])
         }
         _ => return Err(choice.refuse("type", "Input should be 'auto', 'any', 'tool' or 'none'")),
     };
