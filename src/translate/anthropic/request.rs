@@ -59,11 +59,31 @@ const KNOWN: &[&str] = &[
     "cache_control",
 ];
 
+/// What a request is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Answer,
+    Count,
+}
+
 /// Translates the body of `POST /v1/messages`.
 ///
 /// # Errors
 /// What is no such request, or cannot be carried.
 pub fn request(body: &[u8]) -> Result<Translated, Refusal> {
+    translated(body, Purpose::Answer)
+}
+
+/// Translates the body of `POST /v1/messages/count_tokens`: the same, but for `max_tokens`, which it need not have, and
+/// `stream`, which says nothing there.
+///
+/// # Errors
+/// As with [`request`].
+pub fn request_to_count(body: &[u8]) -> Result<Translated, Refusal> {
+    translated(body, Purpose::Count)
+}
+
+fn translated(body: &[u8], purpose: Purpose) -> Result<Translated, Refusal> {
     let mut body = json::read(body)?;
     let schemas = tools::schemas(&mut body);
     let body = Fields::top(&body);
@@ -71,11 +91,16 @@ pub fn request(body: &[u8]) -> Result<Translated, Refusal> {
     let mut chat = Chat::new();
 
     let model = body.word("model")?;
-    let most = body.whole("max_tokens", 1)?.ok_or_else(|| body.refuse("max_tokens", "Field required"))?;
+    let most = body.whole("max_tokens", 1)?;
+    if most.is_none() && purpose == Purpose::Answer {
+        return Err(body.refuse("max_tokens", "Field required"));
+    }
     let names = Names::of(&body);
     chat.insert("model".into(), model.into());
     chat.insert("messages".into(), messages::read(&body, &names, &mut dropped)?.into());
-    chat.insert("max_tokens".into(), most.into());
+    if let Some(most) = most {
+        chat.insert("max_tokens".into(), most.into());
+    }
     let stop = sampling(&body, &mut chat)?;
     tools::read(&body, schemas, &names, &mut chat, &mut dropped)?;
     thinking::read(&body, &mut chat, &mut dropped)?;
@@ -84,7 +109,7 @@ pub fn request(body: &[u8]) -> Result<Translated, Refusal> {
     service(&body, &mut chat, &mut dropped)?;
     body.tell_rest(KNOWN, &mut dropped);
 
-    let streamed = body.flag("stream")?;
+    let streamed = purpose == Purpose::Answer && body.flag("stream")?;
     if streamed {
         chat.insert("stream".into(), true.into());
         chat.insert("stream_options".into(), json!({"include_usage": true}));
@@ -166,4 +191,56 @@ fn service(body: &Fields<'_, '_>, chat: &mut Chat, dropped: &mut Dropped) -> Res
         Some(_) => return Err(body.refuse("speed", "Input should be 'standard' or 'fast'")),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_needs_no_limit_and_is_no_stream() {
+        let rest = r#""model":"m","system":"s","messages":[{"role":"user","content":"hi"}],"tools":[{"name":"a.b"}]"#;
+        for (fields, limit) in [
+            ("", None),
+            (r#""max_tokens":null,"#, None),
+            (r#""max_tokens":7,"#, Some(7)),
+            (r#""stream":true,"#, None),
+            (r#""stream":"yes","max_tokens":7,"#, Some(7)),
+        ] {
+            let counted = request_to_count(format!("{{{fields}{rest}}}").as_bytes()).expect(fields);
+            let mut asked = request(format!("{{\"max_tokens\":7,{rest}}}").as_bytes()).expect("a request");
+            assert_eq!(counted.chat.get("max_tokens").and_then(Value::as_u64), limit, "{fields}");
+            if limit.is_none() {
+                asked.chat.shift_remove("max_tokens");
+            }
+            assert_eq!((counted.chat, counted.notes, counted.dropped), (asked.chat, asked.notes, asked.dropped));
+        }
+    }
+
+    #[test]
+    fn a_count_keeps_the_rules_of_a_request() {
+        let hi = r#""messages":[{"role":"user","content":"hi"}]"#;
+        let deep = format!(r#"{{"model":"m",{hi},"x":{}{}}}"#, "[".repeat(127), "]".repeat(127));
+        let many = format!(r#"{{"model":"m",{hi},"x":[{}0]}}"#, "0,".repeat(1 << 19));
+        for (body, status, place) in [
+            (String::new(), 400, ""),
+            ("[]".to_owned(), 400, ""),
+            (format!("{{{hi}}}"), 400, "model"),
+            (r#"{"model":"m"}"#.into(), 400, "messages"),
+            (format!(r#"{{"model":"m","max_tokens":0,{hi}}}"#), 400, "max_tokens"),
+            (format!(r#"{{"model":"m","model":"n",{hi}}}"#), 400, ""),
+            (format!(r#"{{"model":"m",{hi},"metadata":{{"a":1,"\u0061":2}}}}"#), 400, ""),
+            (format!(r#"{{"model":"m",{hi},"system":"\ud83d"}}"#), 400, ""),
+            (format!(r#"{{"model":"m",{hi},"mcp_servers":[1]}}"#), 400, "mcp_servers"),
+            (deep, 400, ""),
+            (many, 413, ""),
+        ] {
+            let shown = body.get(..100).unwrap_or(&body);
+            let refusal = request_to_count(body.as_bytes()).expect_err(shown);
+            assert_eq!((refusal.status, &*refusal.place), (status, place), "{shown}");
+            let asked = body.replacen('{', r#"{"max_tokens":1,"#, usize::from(place != "max_tokens"));
+            let other = request(asked.as_bytes()).expect_err(shown);
+            assert_eq!((other.status, other.place), (refusal.status, refusal.place), "{shown}");
+        }
+    }
 }
