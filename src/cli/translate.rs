@@ -7,13 +7,13 @@ use std::io::Read;
 use std::path::Path;
 
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::arguments::Direction;
 use super::output::{complain, say};
 use super::{BAD_CONFIG, BAD_USAGE, OK};
 use crate::translate::transform::{Transform, Translating};
-use crate::translate::{Adapter, Adapters, Call, Problem, Refusal};
+use crate::translate::{Adapter, Adapters, Call, Problem, Refusal, json};
 
 /// Translates stdin.
 pub(super) fn run(adapters: &Adapters, id: &str, direction: Direction, request: Option<&Path>) -> u8 {
@@ -67,8 +67,8 @@ fn translated(
             Ok(pretty(&Value::Object(translated.chat)))
         }
         Direction::Response => {
-            let value: Value = serde_json::from_slice(input)
-                .map_err(|error| Problem { status: 502, message: format!("this is not JSON: {error}") })?;
+            let value = json::read(input, json::Limits::ANSWER)
+                .map_err(|error| Problem { status: 502, message: format!("this cannot be read as JSON: {error}") })?;
             let answer = adapter.response(&call, &notes, &value).map_err(Refusal::told)?;
             Ok(serde_json::from_slice(&answer)
                 .map_or_else(|_| String::from_utf8_lossy(&answer).into_owned(), |value: Value| pretty(&value)))
@@ -86,6 +86,6 @@ fn translated(
 }
 
 fn pretty(value: &Value) -> String {
-    let text = serde_json::to_string_pretty(value).unwrap_or_else(|_| json!(null).to_string());
+    let text = serde_json::to_string_pretty(value).unwrap_or_else(|_| Value::Null.to_string());
     format!("{text}\n")
 }

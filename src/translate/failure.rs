@@ -21,6 +21,7 @@
 
 use serde_json::Value;
 
+use super::json::{self, Fault, Limits};
 use super::{Problem, Refusal};
 
 /// What a message may have of an upstream's text, in characters. Whoever knows what must not be told cuts it shorter.
@@ -32,8 +33,10 @@ pub fn upstream_problem(status: u16, body: &[u8]) -> Problem {
     if body.first() == Some(&b'<') || is_page(body) {
         return problem(status, &Said::default(), "and a page instead of a message");
     }
-    let said = match serde_json::from_slice::<Value>(body) {
+    let said = match json::read(body, Limits::EVENT) {
         Ok(value) => Said::read(&value),
+        // Too many values for a message.
+        Err(Fault::Nodes(_)) => Said::default(),
         Err(_) => Said { text: std::str::from_utf8(body).ok().map(str::to_owned), ..Said::default() },
     };
     problem(status, &said, "and did not say why")

@@ -1,13 +1,15 @@
 //! A stream on its way back, as bytes: what comes of the upstream's for the client.
 //!
 //! The law: whatever was written stays valid where the stream is cut; of a failure there is one event, and nothing after it; a
-//! sign of life stands only between events. What is passed through is not copied.
+//! sign of life stands only between events. What is passed through is not copied. An event that is translated keeps the
+//! limits of [`json`]; half of a UTF-16 pair in it is not JSON there, and fails the stream.
 //!
 //! `identity` passes through.
 
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::json::{self, Fault, Limits};
 use super::{Event, Problem, Refusal, Stream, choice, failure, sse};
 
 mod identity;
@@ -155,8 +157,12 @@ fn pass(
     if data.is_empty() {
         return Ok(());
     }
-    let chunk: Value = serde_json::from_slice(data)
-        .map_err(|_| Refusal::upstream("The upstream's stream holds an event that is not JSON."))?;
+    let chunk = json::read(data, Limits::EVENT).map_err(|fault| {
+        Refusal::upstream(match fault {
+            Fault::Nodes(_) => format!("The upstream's stream holds an event of {fault}."),
+            Fault::Octet(_) | Fault::Syntax(_) => "The upstream's stream holds an event that is not JSON.".into(),
+        })
+    })?;
     if let Some(refusal) = failure::within(&chunk) {
         return Err(refusal);
     }
@@ -248,6 +254,30 @@ mod tests {
             let bytes: Vec<&str> = bytes.iter().map(String::as_str).collect();
             assert_eq!(run(Translating::new(Box::new(Said)), &bytes), expected, "{stream:?} in pieces");
         }
+    }
+
+    #[test]
+    fn an_event_of_very_many_values_is_not_built() {
+        // The list is one itself.
+        let list = |values: usize| format!("[{}0]", "0,".repeat(values - 2));
+        let most = Limits::EVENT.nodes;
+        let fits = list(most);
+        let stream = format!("data: {fits}\n\ndata: [DONE]\n\n");
+        assert_eq!(run(Translating::new(Box::new(Said)), &[&stream]), format!("{fits}\ndone\n"));
+        let message =
+            "failed 502 The upstream's stream holds an event of more than 65536 values and names of fields.\n";
+        for more in [list(most + 1), format!("[{}", "{},".repeat(2 << 20)), list(sse::LONGEST / 2 - 8)] {
+            for stream in [format!("data: {more}\n\ndata: [DONE]\n\n"), format!("event: error\ndata: {more}")] {
+                assert_eq!(run(Translating::new(Box::new(Said)), &[&stream]), message);
+            }
+        }
+    }
+
+    #[test]
+    fn half_of_a_pair_fails_a_stream() {
+        let half = r#"{"choices":[{"delta":{"content":"\ud83d"}}]}"#;
+        let message = "failed 502 The upstream's stream holds an event that is not JSON.\n";
+        assert_eq!(run(Translating::new(Box::new(Said)), &[&format!("data: {half}\n\n")]), message);
     }
 
     #[test]

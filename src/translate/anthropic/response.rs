@@ -4,9 +4,12 @@
 //! What is none is not lost: JSON of another kind stands under [`ARGUMENTS`], text that is not JSON under [`MALFORMED`], so that
 //! the tool refuses it, and the model sees its own words when the message comes back.
 
+use std::collections::HashSet;
+
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::super::json::{self, Fault, Limits};
 use super::super::{Refusal, choice, failure};
 use super::blocks::{Block, Message};
 use super::pieces::{self, Called, Piece};
@@ -36,14 +39,14 @@ pub(super) fn message(call: &str, notes: &Notes, answer: &Value) -> Result<Vec<u
     };
     let field = |name| answer.get(name).and_then(Value::as_str);
     let id = ids::message(field("id"), call);
-    let mut content = Content { id: &id, notes, blocks: Vec::new(), given: Vec::new(), said: 0, refuses: false };
+    let mut content =
+        Content { id: &id, notes, blocks: Vec::new(), given: HashSet::new(), calls: 0, said: 0, refuses: false };
     pieces::read(said, &mut |piece| content.take(piece))?;
     let mut stop = Stop::default();
     stop.take(choice, &notes.stop)?;
     let mut usage = Usage::default();
     usage.take(answer.get("usage").unwrap_or(&Value::Null));
-    let calls = content.blocks.iter().any(|block| matches!(block, Block::ToolUse { .. }));
-    let stop = stop.told(calls, content.refuses);
+    let stop = stop.told(content.calls > 0, content.refuses);
     let message = Message {
         id: &id,
         kind: "message",
@@ -62,7 +65,8 @@ struct Content<'a> {
     id: &'a str,
     notes: &'a Notes,
     blocks: Vec<Block<'a>>,
-    given: Vec<&'a str>,
+    given: HashSet<&'a str>,
+    calls: usize,
     said: u64,
     refuses: bool,
 }
@@ -105,14 +109,11 @@ impl<'a> Content<'a> {
                 false => Err(Refusal::upstream("The upstream's tool call has no name.")),
             };
         };
-        let place = self.blocks.iter().filter(|block| matches!(block, Block::ToolUse { .. })).count();
-        let id = match call.id.filter(|id| !self.given.contains(id)) {
-            Some(id) => {
-                self.given.push(id);
-                id.to_owned()
-            }
-            None => ids::tool(self.id, place),
+        let id = match call.id.filter(|id| self.given.insert(id)) {
+            Some(id) => id.to_owned(),
+            None => ids::tool(self.id, self.calls),
         };
+        self.calls += 1;
         let name = self.notes.names.get(name).map_or(name, String::as_str);
         self.blocks.push(Block::ToolUse { id, name, input: input(&call.arguments)? });
         Ok(())
@@ -122,12 +123,31 @@ impl<'a> Content<'a> {
 /// The input that `arguments` are.
 fn input(arguments: &str) -> Result<Box<RawValue>, Refusal> {
     let arguments = arguments.trim_ascii();
-    let text = match serde_json::from_str::<Value>(arguments) {
+    let text = match json::read(arguments.as_bytes(), Limits::ANSWER) {
         _ if arguments.is_empty() => "{}".to_owned(),
         Ok(Value::Null) => "{}".to_owned(),
         Ok(Value::Object(_)) => arguments.to_owned(),
         Ok(value) => Value::Object(Map::from_iter([(ARGUMENTS.to_owned(), value)])).to_string(),
+        Err(fault @ Fault::Nodes(_)) => {
+            return Err(Refusal::upstream(format!("The upstream's tool arguments have {fault}.")));
+        }
         Err(_) => json!({ MALFORMED: arguments }).to_string(),
     };
     RawValue::from_string(text).map_err(|_| Refusal::upstream("The upstream's tool arguments cannot be written."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_of_very_many_values_are_refused() {
+        // The object, the name and the list are nodes themselves.
+        let list = |nodes: usize| format!("{{\"a\":[{}0]}}", "0,".repeat(nodes - 4));
+        let fits = list(Limits::ANSWER.nodes);
+        assert_eq!(input(&fits).expect("as many as are taken").get(), fits);
+        let refusal = input(&list(Limits::ANSWER.nodes + 1)).expect_err("too many");
+        let message = "The upstream's tool arguments have more than 524288 values and names of fields.";
+        assert_eq!(refusal, Refusal::upstream(message));
+    }
 }
