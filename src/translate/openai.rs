@@ -12,6 +12,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::json::{self, Limits};
 use super::{Refusal, failure, sse};
 
 /// An error is no longer than this; what is longer is an answer, whatever it holds.
@@ -56,8 +57,8 @@ pub fn check_answer(body: &[u8]) -> Result<(), Refusal> {
 /// # Errors
 /// It is none.
 pub fn as_stream(body: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let mut answer: Value =
-        serde_json::from_slice(body).map_err(|_| Refusal::upstream("The upstream's answer is not one of its API."))?;
+    let mut answer: Value = json::read(body, Limits::ANSWER)
+        .map_err(|_| Refusal::upstream("The upstream's answer is not one of its API."))?;
     if answer.get("object") == Some(&Value::from("chat.completion"))
         && let Some(object) = answer.get_mut("object")
     {

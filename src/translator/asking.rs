@@ -15,9 +15,9 @@ use tokio::time::timeout;
 use crate::admit::Pending;
 use crate::rejection::Rejection;
 use crate::snapshot::{Service, Snapshot};
-use crate::translate::anthropic::Anthropic;
+use crate::translate::anthropic::request::request_to_count;
 use crate::translate::openai::Named;
-use crate::translate::{Adapter, Call, Refusal, Translated};
+use crate::translate::{Call, Refusal, Translated};
 
 /// What is put aside for a body before it comes.
 const FIRST: usize = 16 << 10;
@@ -140,7 +140,7 @@ impl Asking {
     fn translate(&self, service: &Service) -> Result<Translated, Refusal> {
         match service {
             Service::Adapter(adapter) => adapter.request(&self.call(), &self.body),
-            _ => Anthropic.request(&self.call(), &with_a_limit(&self.body)?),
+            _ => request_to_count(&self.body),
         }
     }
 
@@ -176,17 +176,6 @@ impl Asking {
             Question::Messages(named, _) | Question::Plain(named) => named.stream,
         }
     }
-}
-
-/// A request to count has no `max_tokens`, which one to answer must have.
-fn with_a_limit(body: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let mut value: Value = serde_json::from_slice(body)
-        .map_err(|error| Refusal::at("", format!("the body is not JSON that can be read: {error}")))?;
-    if let Some(fields) = value.as_object_mut() {
-        fields.entry("max_tokens").or_insert(Value::from(1));
-        fields.shift_remove("stream");
-    }
-    Ok(value.to_string().into_bytes())
 }
 
 /// The fields that the adapter reads; never one that holds a key.

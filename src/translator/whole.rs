@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http::header;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::timeout;
 
 use super::exchange::{Answer, Attempt, failed};
@@ -20,6 +20,7 @@ use crate::dial;
 use crate::provider::Style;
 use crate::rejection::{Rejection, UpstreamFault};
 use crate::snapshot::{Outcome, Service};
+use crate::translate::json::{self, Limits};
 use crate::translate::{Problem, Refusal, count, failure, openai, transform};
 
 /// The largest answer of one piece: more than any model writes, with room for embeddings.
@@ -81,7 +82,7 @@ fn translated(attempt: Attempt<'_>, answer: &Answer, body: Bytes) -> Result<(Byt
         };
     };
     let wrong = || Problem { status: 502, message: "The model's answer is not one that can be read.".into() };
-    let value: Value = serde_json::from_slice(&body).map_err(|_| wrong())?;
+    let value = json::read(&body, Limits::ANSWER).map_err(|_| wrong())?;
     let call = wish.asking.call();
     if wish.asking.streams() {
         let events = transform::whole(adapter.stream(&call, &asked.notes), &value).map_err(cleaned)?;

@@ -6,9 +6,10 @@
 
 use bytes::Bytes;
 use memchr::memmem;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::super::anthropic::Error;
+use super::super::json::{self, Limits};
 use super::super::{Problem, Refusal, failure, sse};
 use super::{Passed, Transform, cut_short, too_long};
 
@@ -82,7 +83,7 @@ fn word(frame: sse::Frame<'_>, is_messages: bool) -> Word {
     let holds = |needle: &[u8]| memmem::find(frame.data, needle);
     // Within a text the quotes would have backslashes.
     if frame.name == b"error" || (holds(b"\"error\"").is_some() && frame.data.trim_ascii().first() == Some(&b'{')) {
-        let value = serde_json::from_slice::<Value>(frame.data).unwrap_or_default();
+        let value = json::read(frame.data, Limits::EVENT).unwrap_or_default();
         if let Some(refusal) = failure::within(&value) {
             return Word::Failed(refusal);
         }
