@@ -201,7 +201,7 @@ pub fn draft(
     let places = places(config, report);
     let root = root(config, report);
     let mut handover = Handover::from(before.map(|before| &before.carried));
-    let models = deployment::models(&config.models, &mut handover, report);
+    let models = deployment::models(config, &mut handover, report);
     let mut built: Vec<(Pattern, Methods, Arc<Route>)> = Vec::new();
     let mut sites: Vec<Site> = Vec::new();
     let mut around = entry::Around { config, places: &places, adapters, handover: &mut handover };

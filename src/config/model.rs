@@ -52,6 +52,8 @@ pub struct Deployment {
     pub defaults: Vec<(String, serde_json::Value)>,
     /// Parameters of requests that this model takes beyond its provider's usual ones (`top_k`, `reasoning_content`).
     pub takes: Vec<String>,
+    /// Whether its base may be a metadata address.
+    pub allow_metadata: bool,
     /// `model_info.base_model`: the model whose rules hold, where `model` does not say it.
     pub base_model: Option<String>,
     /// `model_info.mode`: `chat`, `embedding` and the like.

@@ -122,7 +122,7 @@ pub fn config(
     let (master_key, key_meant) = master_key(general.as_ref(), &environ, &reachable, top.site(), report);
     let flag = |key: &str, report: &mut Report| own.as_ref().and_then(|own| own.boolean(key, report));
     let defaults = Defaults::read(own.as_ref(), general.as_ref(), overrides, accepted, report);
-    let models = models::read(&top, library.as_ref(), &defaults.accepted, &environ, report);
+    let models = models::read(&top, library.as_ref(), &defaults, &environ, report);
     let mut endpoints = endpoints(general.as_ref(), &defaults, &environ, report);
     if endpoints.is_empty() && models.deployments.is_empty() && report.is_clean() {
         let what = "the file has no routes: every request will be answered 404";

@@ -3,17 +3,18 @@
 //! The law: what is wrong with an entry is told at its place. Counts and rests are the upstream's: its group, provider, base,
 //! model and credentials. Whoever stays that keeps them, wherever in the list it stands and whatever else the file now says of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use super::carried::Handover;
+use super::entry::guard_target;
 use super::group::{Group, Member};
 use super::models::{Deployment, ModelGroup, Models};
 use super::quota;
 use crate::config::error::{Report, Site};
-use crate::config::is_credential_name;
 use crate::config::model::{self, Backend};
+use crate::config::{Config, is_credential_name};
 use crate::header::HeaderPlan;
 use crate::limit::Holder;
 use crate::provider::{Auth, Provider};
@@ -25,25 +26,28 @@ use crate::upstream::address::Reach;
 const SILENCE: f64 = 600.0;
 
 /// The models of `config`.
-pub(super) fn models(config: &model::Models, handover: &mut Handover<'_>, report: &mut Report) -> Models {
-    let mut members: BTreeMap<String, Result<Vec<Member>, String>> = BTreeMap::new();
+pub(super) fn models(config: &Config, handover: &mut Handover<'_>, report: &mut Report) -> Models {
+    let mut groups: Vec<(&str, Result<Vec<Member>, String>)> = Vec::new();
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
     let mut equals: HashMap<u64, u32> = HashMap::new();
-    for entry in &config.deployments {
-        match &entry.lead {
-            Backend::Unserved(why) => {
-                members.entry(entry.name.clone()).or_insert_with(|| Err(why.clone()));
-            }
-            Backend::Provider { .. } => {
-                let Some(member) = member(entry, &config.router, &mut equals, handover, report) else { continue };
-                match members.entry(entry.name.clone()).or_insert_with(|| Ok(Vec::new())) {
-                    Ok(members) => members.push(member),
-                    // One that is served takes the place of one that is not.
-                    unserved => *unserved = Ok(vec![member]),
-                }
-            }
+    for entry in &config.models.deployments {
+        let found = match &entry.lead {
+            Backend::Unserved(why) => Err(why.clone()),
+            Backend::Provider { .. } => match member(entry, config, &mut equals, handover, report) {
+                Some(member) => Ok(member),
+                None => continue,
+            },
+        };
+        let number = *numbers.entry(&entry.name).or_insert(groups.len());
+        match (groups.get_mut(number), found) {
+            (None, found) => groups.push((&entry.name, found.map(|member| vec![member]))),
+            (Some((_, Ok(members))), Ok(member)) => members.push(member),
+            // One that is served takes the place of one that is not.
+            (Some((_, unserved)), Ok(member)) => *unserved = Ok(vec![member]),
+            (Some(_), Err(_)) => {}
         }
     }
-    let groups = members.into_iter().filter_map(|(name, members)| {
+    let groups = groups.into_iter().filter_map(|(name, members)| {
         let lead = match members {
             Err(why) => Err(why),
             Ok(members) => {
@@ -51,14 +55,14 @@ pub(super) fn models(config: &model::Models, handover: &mut Handover<'_>, report
                 Ok(Group::new(members.next()?, members.collect()))
             }
         };
-        Some((name.clone(), ModelGroup { name, lead }))
+        Some(ModelGroup { name: name.to_owned(), lead })
     });
-    Models::new(groups.collect(), &config.router)
+    Models::new(groups, &config.models.router)
 }
 
 fn member(
     entry: &model::Deployment,
-    router: &model::Router,
+    config: &Config,
     equals: &mut HashMap<u64, u32>,
     handover: &mut Handover<'_>,
     report: &mut Report,
@@ -72,9 +76,12 @@ fn member(
             report.problem(&entry.site, error.to_string(), error.mend());
         }
     }
+    let reach = if entry.allow_metadata { Reach::Metadata } else { Reach::Private };
+    guard_target(&target, (reach, "tollgate.allow_metadata"), site, config, report);
     let headers = headers(entry, provider, key.as_ref(), report);
     let identity = identity(entry, provider, base, key.as_ref(), equals);
     let counter = handover.counter(&identity);
+    let router = &config.models.router;
     let silence = entry.timeout_seconds.or(router.timeout_seconds).unwrap_or(SILENCE);
     let stream_silence = entry.stream_timeout_seconds.or(entry.timeout_seconds).or(router.stream_timeout_seconds);
     Some(Member {
@@ -82,7 +89,7 @@ fn member(
         headers,
         silence: Duration::from_secs_f64(silence),
         retry_non_idempotent: true,
-        reach: Reach::Private,
+        reach,
         tls: None,
         weight: entry.weight,
         order: entry.order,

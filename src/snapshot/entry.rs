@@ -11,8 +11,7 @@ use super::carried::Handover;
 use super::{Access, Group, Lead, Member, Route, Service, header_name, quota, tls};
 use crate::auth::KeyPlaces;
 use crate::config::error::{Report, Site};
-use crate::config::listen::Listen;
-use crate::config::{Config, Endpoint, HeaderText, Network, QueryText, TargetText};
+use crate::config::{Config, Endpoint, HeaderText, QueryText, TargetText};
 use crate::header::HeaderPlan;
 use crate::limit::Holder;
 use crate::route::{Methods, Pattern};
@@ -124,7 +123,7 @@ fn member(
     let target = parse_target(base, *secret, site, names, report);
     let mut target = add_query(target?, endpoint, query, site, names, report);
     target.secret = *secret;
-    guard_target(&target, endpoint, site, &around.config.network, &around.config.reachable, report);
+    guard_target(&target, (allowed(endpoint), "allow_metadata"), site, around.config, report);
     let tls = endpoint.tls.as_ref().and_then(|text| tls::profile(text, Some(&target), report));
     Some(Member {
         health: around.handover.health(&identity(endpoint, base, query, &headers)),
@@ -221,17 +220,18 @@ fn add_query(
 }
 
 /// Refuses targets that lead back here, or to an address that hands out a machine's credentials.
-fn guard_target(
+/// It may lead as far as `allowed`, which `key` would change.
+pub(super) fn guard_target(
     target: &Target,
-    endpoint: &Endpoint,
+    (allowed, key): (Reach, &str),
     site: &Site,
-    network: &Network,
-    listen: &[Listen],
+    config: &Config,
     report: &mut Report,
 ) {
     let address = match &target.host {
         Host::Ip(ip) => Some(SocketAddr::new(*ip, target.port)),
-        Host::Name(name) => network
+        Host::Name(name) => config
+            .network
             .resolve
             .iter()
             .find(|line| line.host == *name && line.port.is_none_or(|port| port == target.port))
@@ -243,18 +243,18 @@ fn guard_target(
             }),
     };
     let loopback_name = matches!(&target.host, Host::Name(name) if name == "localhost" || name.ends_with(".localhost"));
-    let ours = listen.iter().map(|listen| listen.address).any(|ours| match address {
+    let ours = config.reachable.iter().map(|listen| listen.address).any(|ours| match address {
         Some(theirs) => theirs.port() == ours.port() && reaches(ours.ip(), theirs.ip()),
         None => loopback_name && target.port == ours.port() && (ours.ip().is_unspecified() || ours.ip().is_loopback()),
     });
     if ours {
         report.problem(site, "the target is this proxy itself", "name the API that requests are meant for");
     }
-    match address.map(|address| address::reach(address.ip())).filter(|reach| *reach > allowed(endpoint)) {
+    match address.map(|address| address::reach(address.ip())).filter(|reach| *reach > allowed) {
         Some(Reach::Metadata) => report.problem(
             site,
             "the target is a metadata address, which hands out this machine's own credentials",
-            "remove it, or set allow_metadata: true",
+            format!("remove it, or set {key}: true"),
         ),
         Some(_) => report.problem(
             site,

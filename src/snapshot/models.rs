@@ -1,9 +1,9 @@
 //! The models of the file: groups of deployments by name, and what follows when one fails.
 //!
-//! The law: a deployment is a member of an upstream group like any other; a name beats a pattern, and a longer pattern a
-//! shorter one; what is asked under an alias is served by the group it stands for.
+//! The law: a deployment is a member of an upstream group like any other; a name beats a pattern, a longer pattern a shorter one,
+//! and of equals the one that the file has first; what is asked under an alias is served by the group it stands for. What stands for
+//! a `*` is part of a name and never of a path.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::provider::Provider;
 #[derive(Debug, Default)]
 pub struct Models {
     groups: FxHashMap<String, Arc<ModelGroup>>,
-    /// Longest first.
+    /// Longest first; of equals the file's first.
     patterns: Vec<(Pattern, Arc<ModelGroup>)>,
     aliases: FxHashMap<String, Alias>,
     fallbacks: FxHashMap<String, Vec<String>>,
@@ -87,7 +87,11 @@ impl Pattern {
     }
 
     fn star<'n>(&self, name: &'n str) -> Option<&'n str> {
-        name.strip_prefix(self.before.as_str())?.strip_suffix(self.after.as_str())
+        let star = name.strip_prefix(self.before.as_str())?.strip_suffix(self.after.as_str())?;
+        // Where the model stands in a path, a server that decodes it first would be led elsewhere.
+        let is_dots = |part: &str| matches!(part, "." | "..");
+        let leads_away = star.split(['/', '\\']).any(is_dots) || star.contains(char::is_control);
+        (!star.is_empty() && !leads_away).then_some(star)
     }
 
     fn length(&self) -> usize {
@@ -103,7 +107,7 @@ impl Default for Patience {
 
 impl Models {
     /// Models, of their groups in the file's order.
-    pub(super) fn new(groups: BTreeMap<String, ModelGroup>, router: &crate::config::model::Router) -> Self {
+    pub(super) fn new(groups: impl Iterator<Item = ModelGroup>, router: &crate::config::model::Router) -> Self {
         let mut models = Self {
             aliases: router.aliases.iter().map(|alias| (alias.name.clone(), alias.clone())).collect(),
             fallbacks: router.fallbacks.iter().cloned().collect(),
@@ -113,12 +117,12 @@ impl Models {
             patience: Patience { fails: router.allowed_fails, cooldown: millis(router.cooldown_seconds) },
             ..Self::default()
         };
-        for (name, group) in groups {
+        for group in groups {
             let group = Arc::new(group);
-            match Pattern::parse(&name) {
+            match Pattern::parse(&group.name) {
                 Some(pattern) => models.patterns.push((pattern, group)),
                 None => {
-                    models.groups.insert(name, group);
+                    models.groups.insert(group.name.clone(), group);
                 }
             }
         }

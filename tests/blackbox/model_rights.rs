@@ -266,3 +266,29 @@ fn models_that_are_open_are_for_this_machine_s_own_programs() {
         format!("POST /v1/chat/completions HTTP/1.1\nAuthorization: Bearer {KEY}\nOrigin: https://page.example");
     assert_eq!(send(gate.port, &lines, br#"{"model":"m","messages":[]}"#).status(), 200);
 }
+
+#[test]
+fn what_stands_for_a_star_leads_to_no_other_path() {
+    let origin = Origin::start(completes);
+    let entries = [entry("az/*", "azure/*", &origin, ""), entry("c/*", "openai/*", &origin, "")];
+    let gate = Gate::start(&config(&entries, ""));
+    for name in ["az/.", "az/..", "az/", "az/a/../b", "az/..\\b", "az/a\u{0}b", "az/a\nb", "c/..", "c/"] {
+        assert_eq!(ask(&gate, KEY, name).status(), 404, "{name:?}");
+    }
+    assert!(origin.seen().is_empty());
+    for (name, arrived) in [("az/d.1", "d.1"), ("az/...", "..."), ("az/a/b", "a%2Fb"), ("az/a..b", "a..b")] {
+        assert_eq!(ask(&gate, KEY, name).status(), 200, "{name}");
+        assert!(origin.last().target().contains(&format!("/deployments/{arrived}/chat")), "{}", origin.last().start);
+    }
+}
+
+#[test]
+fn of_patterns_of_one_length_the_file_s_first_serves() {
+    for [one, two] in [["a*", "*b"], ["*b", "a*"]] {
+        let origin = Origin::start(completes);
+        let gate =
+            Gate::start(&config(&[entry(one, "openai/one", &origin, ""), entry(two, "openai/two", &origin, "")], ""));
+        assert_eq!(ask(&gate, KEY, "axb").status(), 200);
+        assert!(origin.last().text().contains("\"one\""), "{one} {two}");
+    }
+}

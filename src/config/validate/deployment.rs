@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::backend::{self, Params, Served};
 use super::endpoint::required;
 use super::models::Credential;
-use super::{headers, order, parameters, quota, seconds};
+use super::{Defaults, headers, order, parameters, quota, seconds};
 use crate::config::HeaderText;
 use crate::config::env::{Environ, names_variable};
 use crate::config::error::{Report, Site};
@@ -46,10 +46,11 @@ pub(super) fn read(
     node: &Node,
     site: &Site,
     credentials: &[Credential<'_>],
-    accepted: &[String],
+    defaults: &Defaults,
     environ: &dyn Environ,
     report: &mut Report,
 ) -> Option<Read> {
+    let accepted = defaults.accepted.as_slice();
     let read = with_numbers(node, site, environ, report);
     let entry = Section::open(read.as_ref().unwrap_or(node), &site.path, &MODEL, accepted, report)?;
     let own = entry.section("tollgate", &MODEL_OWN, &[], report);
@@ -72,7 +73,7 @@ pub(super) fn read(
     let order = order(&section, report);
     let timeout_seconds = seconds(Some(&section), "timeout", report);
     let stream_timeout_seconds = seconds(Some(&section), "stream_timeout", report);
-    let defaults = parameters::read(&section, report);
+    let parameters = parameters::read(&section, report);
     let (name, Served { lead, model, base_model: meant }) = (name?, served?);
     let deployment = Deployment {
         id: id.as_ref().map_or_else(|| digest(&name, &lead, &model), |(id, _)| id.clone()),
@@ -88,8 +89,9 @@ pub(super) fn read(
         timeout_seconds,
         stream_timeout_seconds,
         headers,
-        defaults,
+        defaults: parameters,
         takes,
+        allow_metadata: defaults.allow_metadata,
         base_model: base_model.or(meant.map(str::to_owned)),
         mode,
     };

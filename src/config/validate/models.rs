@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::deployment::{self, Read};
-use super::router;
+use super::{Defaults, router};
 use crate::config::env::Environ;
 use crate::config::error::{Report, Site};
 use crate::config::fields::{CREDENTIAL, CREDENTIAL_VALUES, ROUTER};
@@ -23,10 +23,11 @@ pub(super) struct Credential<'n> {
 pub(super) fn read(
     top: &Section<'_>,
     library: Option<&Section<'_>>,
-    accepted: &[String],
+    defaults: &Defaults,
     environ: &dyn Environ,
     report: &mut Report,
 ) -> Models {
+    let accepted = defaults.accepted.as_slice();
     let router = top.section("router_settings", &ROUTER, accepted, report);
     let credentials = credentials(top, report);
     let list = top.list("model_list", report).unwrap_or_default();
@@ -34,7 +35,7 @@ pub(super) fn read(
     let names: Vec<String> = list.iter().filter_map(|(node, _)| deployment::name_of(node)).collect();
     let mut read = Vec::with_capacity(list.len());
     for (node, site) in list {
-        read.extend(deployment::read(node, &site, &credentials, accepted, environ, report));
+        read.extend(deployment::read(node, &site, &credentials, defaults, environ, report));
     }
     weigh(&mut read);
     let deployments = unique(read, report);
