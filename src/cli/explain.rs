@@ -199,7 +199,7 @@ fn route(page: &mut Page, asked: &Asked, snapshot: &Snapshot, route: Option<&Rou
     };
     let found = match (route, snapshot.routes.find(&path, &asked.method)) {
         (Some(route), Found::Route(found)) => {
-            page.row("route", &format!("{} ({})", name(found.pattern), route.place));
+            page.row("route", &format!("{} ({})", name(found.pattern), place(route)));
             page.row("because", &because(found.pattern, &path, shown));
             true
         }
@@ -213,9 +213,14 @@ fn route(page: &mut Page, asked: &Asked, snapshot: &Snapshot, route: Option<&Rou
     let telling = near.iter().enumerate().filter(|(at, near)| near.why != WhyNot::Differs(1) || (*at == 0 && !found));
     let mut label = "others";
     for (_, near) in telling {
-        page.row(label, &format!("{} ({}): {}", name(near.pattern), near.value.place, why_not(near, &path, shown)));
+        page.row(label, &format!("{} ({}): {}", name(near.pattern), place(near.value), why_not(near, &path, shown)));
         label = "";
     }
+}
+
+/// Where the route stands in the file.
+fn place(route: &Route) -> String {
+    if route.is_built_in { "built in".into() } else { route.place.to_string() }
 }
 
 fn name(pattern: &Pattern) -> String {

@@ -1,7 +1,7 @@
 //! Upstreams that can take each other's place, and which of them the next attempt goes to.
 //!
 //! The law: lower orders are tried first, and within an order by weight; who rests or has been tried is passed over while
-//! there is another; the only member of a group never rests. Picking changes nothing but a turn and the limits it takes.
+//! there is another; where all rest, the one whose rest ends first is asked, whatever its order. The only member of a group never rests. Picking changes nothing but a turn and the limits it takes.
 //!
 //! It makes no attempt and reads no answer: who does tells a member's [`Health`] how it went.
 
@@ -134,7 +134,7 @@ impl Group {
             .filter(|(number, _)| !passed.contains(number))
             .map(|(number, member)| (number, member, member.health.rests_until(now)))
             .collect();
-        // Where all rest, waiting longer helps nobody: the one that has rested the longest is asked.
+        // Where all rest, waiting helps nobody: the one whose rest ends first is the likeliest to be well, whatever its order.
         let Some(order) = left.iter().filter(|(.., until)| *until == 0).map(|(_, member, _)| member.order).min() else {
             return left.iter().min_by_key(|(.., until)| *until).map(|(number, ..)| *number);
         };

@@ -292,3 +292,14 @@ fn of_patterns_of_one_length_the_file_s_first_serves() {
         assert!(origin.last().text().contains("\"one\""), "{one} {two}");
     }
 }
+
+#[test]
+fn explain_says_of_what_is_built_in_that_no_line_of_the_file_made_it() {
+    let origin = Origin::start(completes);
+    let gate = Gate::start(&config(&[entry("m", "openai/m", &origin, "")], ""));
+    let mut command = crate::support::gate::command();
+    command.args(["explain", "POST", "/v1/messages", "-H", &format!("x-api-key: {KEY}"), "--config"]);
+    let output = command.arg(gate.folder().join("config.yaml")).output().expect("explain");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("/v1/messages (built in)") && !text.contains("config.yaml:1"), "{text}");
+}
