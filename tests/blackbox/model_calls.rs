@@ -212,7 +212,7 @@ async fn heads_have_their_limits_over_http2_too() {
 #[test]
 fn what_has_no_end_is_cut_and_told() {
     /// More than one event may have, and less than would be held of it if nobody looked.
-    const MEGABYTES: usize = 50;
+    const MEGABYTES: usize = 200;
     for prefix in ["data: {\"choices\":[{\"delta\":{\"content\":\"", "data: \n", ": comment "] {
         let origin = Origin::start(move |exchange| {
             exchange
@@ -234,7 +234,7 @@ fn what_has_no_end_is_cut_and_told() {
         let text = rest(&mut client);
         assert!(text.contains("event: error") && !text.contains("message_stop"), "{prefix}: {} bytes", text.len());
         assert!(text.len() < 10_000, "{prefix}: {} bytes", text.len());
-        assert!(gate.rss() < before + (40 << 10), "{prefix}: from {before} to {} KiB", gate.rss());
+        assert!(gate.rss() < before + (100 << 10), "{prefix}: from {before} to {} KiB", gate.rss());
     }
 }
 
