@@ -5,6 +5,10 @@
 //! began. Text ends where something else begins; a call ends where its arguments are whole, or with the stream. So calls that
 //! come one after another all stream, and mixed ones lose nothing. No more than [`HELD`] bytes wait.
 //!
+//! A call is not told before its arguments begin, or the stream ends: OpenAI sends a name whole, but a server may send it in
+//! pieces, and a name that was told cannot be mended. Until then, a name of the same call that is another is its next piece,
+//! as the SDKs of OpenAI add it up; one that is the same is the name again.
+//!
 //! Arguments that are not JSON go out as they came: what was sent cannot be taken back. Blanks after the end of a call that is
 //! closed are left out; anything else there is refused.
 
@@ -49,6 +53,8 @@ struct Call {
     name: Option<String>,
     waiting: String,
     extent: Extent,
+    /// Some of its arguments have come: its name is whole.
+    has_arguments: bool,
     /// Its block has been opened, under its id or one of ours.
     is_told: bool,
     is_closed: bool,
@@ -117,6 +123,13 @@ impl Turns {
         let streams = is_first && self.is_open;
         let Some(call) = self.calls.get_mut(place) else { return Ok(()) };
         let mut cost = 0;
+        if let (Some(known), Some(more)) = (call.name.as_mut(), piece.name)
+            && known != more
+            && !call.has_arguments
+        {
+            known.push_str(more);
+            cost += more.len();
+        }
         for (known, given) in [(&mut call.id, piece.id), (&mut call.name, piece.name)] {
             if let (None, Some(given)) = (known.as_ref(), given) {
                 *known = Some(given.to_owned());
@@ -124,6 +137,7 @@ impl Turns {
             }
         }
         call.extent.take(arguments);
+        call.has_arguments |= !arguments.is_empty();
         if call.is_closed {
             return match arguments.trim_ascii().is_empty() {
                 true => self.hold(cost),
@@ -155,7 +169,9 @@ impl Turns {
             (Some(id), Some(known)) => id != known,
             _ => {
                 let goes_beyond = call.extent.is_whole() && !piece.arguments.trim_ascii().is_empty();
-                piece.is_further || name != known || goes_beyond
+                // A name that goes on brings no id; and without an index nothing says of which call it is.
+                let goes_on = !call.has_arguments && piece.index.is_some() && piece.id.is_none();
+                piece.is_further || (name != known && !goes_on) || goes_beyond
             }
         };
         (!begins).then_some(place)
@@ -183,7 +199,7 @@ impl Turns {
     /// Opens what is in front, and closes it where it has ended and something waits behind it.
     fn advance(&mut self, names: Names<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
         loop {
-            if !self.is_open && !self.open(names, out) {
+            if !self.is_open && (!self.is_ready() || !self.open(names, out)) {
                 return Ok(());
             }
             let is_over = match self.queue.front() {
@@ -195,6 +211,15 @@ impl Turns {
                 return Ok(());
             }
             self.close(out);
+        }
+    }
+
+    /// Whether what is in front can be told: of a call no more of its name can come.
+    fn is_ready(&self) -> bool {
+        match self.queue.front() {
+            Some(Turn::Call(place)) => self.calls.get(*place).is_some_and(|call| call.has_arguments),
+            Some(Turn::Words { .. }) => true,
+            None => false,
         }
     }
 
