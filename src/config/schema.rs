@@ -58,6 +58,11 @@ fn property(shape: &Shape, field: &Field) -> Value {
     };
     if field.kind == Kind::Number {
         schema.insert("minimum".into(), json!(0));
+        // A deployment's numbers may come out of variables, as LiteLLM's do.
+        if shape.path == MODEL_PARAMS.path {
+            schema.insert("type".into(), json!(["number", "string", "null"]));
+            schema.insert("pattern".into(), json!("os\\.environ/"));
+        }
     }
     schema.insert("description".into(), json!(doc));
     Value::Object(schema)
