@@ -12,7 +12,7 @@ mod refuse;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use asked::{MODEL_BODY, Pending, may_use, resume};
+pub use asked::{MODEL_BODY, Pending, may_use, resume, shown as shown_model};
 use quota::Wanted;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};

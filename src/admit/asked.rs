@@ -95,7 +95,7 @@ pub fn resume(snapshot: &Snapshot, mut pending: Pending, model: &str, now: u64) 
 }
 
 /// A model's name for a message: no key is repeated, and no page.
-pub(super) fn shown(snapshot: &Snapshot, model: &str) -> String {
+pub fn shown(snapshot: &Snapshot, model: &str) -> String {
     match snapshot.keyring.occurs_in(model.as_bytes()) {
         true => "a name with a key in it".to_owned(),
         false => model.chars().take(MOST_SHOWN).collect(),
@@ -116,11 +116,27 @@ pub(super) fn by_method(service: &Service, method: &http::Method) -> Result<Opti
     match method.as_str() {
         "OPTIONS" => Ok(Some(Step::Methods(served))),
         method if method == service.method() => Ok(None),
+        // What can be read can be asked for without its body.
+        "HEAD" if service.method() == "GET" => Ok(None),
         _ => Err(Rejection::MethodNotAllowed(served.map(str::to_owned).to_vec())),
     }
 }
 
 impl Admission {
+    /// The one model that a list of models is asked for, decoded (RFC 3986 section 2.1); none: all of them.
+    pub fn listed_model(&self) -> Option<String> {
+        let (_, raw) = self.captures.iter().find(|(name, _)| name == "id")?;
+        let mut out = Vec::with_capacity(raw.len());
+        let mut rest = raw.as_slice();
+        while let Some((byte, after)) = rest.split_first() {
+            let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+            let escaped = digits.filter(|_| *byte == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
+            out.push(escaped.unwrap_or(*byte));
+            rest = after.get(if escaped.is_some() { 2 } else { 0 }..).unwrap_or_default();
+        }
+        String::from_utf8(out).ok()
+    }
+
     /// Who serves it, where that is no upstream.
     pub fn service(&self) -> Option<&Service> {
         match &self.route.lead {

@@ -14,7 +14,7 @@ use super::{EdgeProxy, detail, fault};
 use crate::admit::{self, Pending, Step};
 use crate::clock::Moment;
 use crate::rejection::{Rejection, standing_headers};
-use crate::translator::{Asking, Ended, Unread, Wish, Witness, listed};
+use crate::translator::{Asking, Ended, Unread, Wish, Witness, listed, one};
 
 impl EdgeProxy {
     /// Answers a request whose model stands in its body.
@@ -112,8 +112,19 @@ impl EdgeProxy {
 
     /// Answers which models there are.
     pub(super) async fn list_models(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<()> {
-        let names = ctx.snapshot.models.names();
         let principal = ctx.record.principal.as_ref();
+        if let Some(name) = ctx.admission.as_ref().and_then(|admission| admission.listed_model()) {
+            let is_seen = ctx.snapshot.models.find(&name).is_some() && admit::may_use(&ctx.snapshot, principal, &name);
+            let answer = if is_seen {
+                Answer::listing(&one(&name, ctx.dialect))
+            } else {
+                let rejection = Rejection::NoModel(admit::shown_model(&ctx.snapshot, &name));
+                ctx.rejection = Some(rejection.clone());
+                Answer::refusing(&rejection, ctx)
+            };
+            return respond::early(session, ctx, answer).await;
+        }
+        let names = ctx.snapshot.models.names();
         let seen: Vec<&str> = names.into_iter().filter(|name| admit::may_use(&ctx.snapshot, principal, name)).collect();
         let answer = Answer::listing(&listed(&seen, ctx.dialect));
         respond::early(session, ctx, answer).await

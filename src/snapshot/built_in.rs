@@ -26,7 +26,9 @@ pub(super) fn add(
     for path in BUILT_IN {
         let Some(service) = service(*path, adapters) else { continue };
         let method = Method::from_bytes(service.method().as_bytes()).unwrap_or(Method::POST);
-        let is_taken = RequestPath::parse(path.path.as_bytes())
+        // Any name will do to see who serves a template.
+        let asked = path.path.replace("{id}", "model");
+        let is_taken = RequestPath::parse(asked.as_bytes())
             .is_ok_and(|asked| matches!(table.find(&asked, &method), Found::Route(_)));
         let Ok(pattern) = Pattern::parse(path.path, false) else { continue };
         if is_taken {

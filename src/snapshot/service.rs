@@ -65,6 +65,8 @@ pub const BUILT_IN: &[BuiltIn] = &[
     BuiltIn { path: "/embeddings", kind: Kind::Embeddings },
     BuiltIn { path: "/v1/models", kind: Kind::List },
     BuiltIn { path: "/models", kind: Kind::List },
+    BuiltIn { path: "/v1/models/{id}", kind: Kind::List },
+    BuiltIn { path: "/models/{id}", kind: Kind::List },
 ];
 
 /// The other path of what is built in at `path`, or below it: each service has one with `/v1` and one without.

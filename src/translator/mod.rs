@@ -26,7 +26,7 @@ use pingora::connectors::http::Connector;
 use pingora::server::configuration::ServerConf;
 
 pub use asking::{Asking, Question, Unread};
-pub use list::listed;
+pub use list::{listed, one};
 pub use serve::{Ended, Wish};
 pub use witness::Witness;
 

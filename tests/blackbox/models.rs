@@ -131,6 +131,18 @@ fn models_are_listed_as_the_client_expects_and_as_its_key_may_see_them() {
         assert_eq!(ids(&anthropic), expected);
         assert!(anthropic.text().contains("\"type\":\"model\"") && anthropic.text().contains("\"has_more\":false"));
     }
+    for (path, key, status) in [
+        ("/v1/models/gpt-a", "sk-some-0123456789", 200),
+        ("/models/gpt%2Da", "sk-some-0123456789", 200),
+        ("/v1/models/other", "sk-some-0123456789", 404),
+        ("/v1/models/none", KEY, 404),
+    ] {
+        let one = send(gate.port, &format!("GET {path} HTTP/1.1\nAuthorization: Bearer {key}"), b"");
+        assert_eq!(one.status(), status, "{path}: {}", one.everything());
+        assert_eq!(one.text().contains("\"id\":\"gpt-a\""), status == 200, "{path}: {}", one.text());
+    }
+    let head = send(gate.port, &format!("HEAD /v1/models HTTP/1.1\nAuthorization: Bearer {KEY}"), b"");
+    assert_eq!((head.status(), head.body.len()), (200, 0));
     assert_eq!(send(gate.port, "GET /v1/models HTTP/1.1", b"").status(), 401);
     assert!(origin.seen().is_empty());
 }
