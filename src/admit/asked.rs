@@ -9,6 +9,7 @@ use super::quota::{self, Wanted};
 use super::{Admission, Refusal, Step};
 use crate::auth::Principal;
 use crate::rejection::{Dialect, Rejection};
+use crate::route::decoded;
 use crate::snapshot::{Lead, Route, Service, Snapshot};
 
 /// The largest body of a request for a model where the file has no limit: Anthropic's own
@@ -76,7 +77,8 @@ impl Pending {
 
 /// Decides over a request whose model turned out to be `model`, at `now`, milliseconds of a clock that never goes back.
 pub fn resume(snapshot: &Snapshot, mut pending: Pending, model: &str, now: u64) -> Step {
-    let asked = snapshot.models.find(model);
+    // Where a pattern passes names on, a key would leave with one.
+    let asked = snapshot.models.find(model).filter(|_| !snapshot.keyring.occurs_in(model.as_bytes()));
     let wanted =
         Wanted { route: &pending.admission.route, path: &pending.matched, model: Some(model), served: asked.is_some() };
     let held = match &pending.admission.principal {
@@ -123,18 +125,9 @@ pub(super) fn by_method(service: &Service, method: &http::Method) -> Result<Opti
 }
 
 impl Admission {
-    /// The one model that a list of models is asked for, decoded (RFC 3986 section 2.1); none: all of them.
+    /// The one model that a list of models is asked for; none: all of them.
     pub fn listed_model(&self) -> Option<String> {
-        let (_, raw) = self.captures.iter().find(|(name, _)| name == "id")?;
-        let mut out = Vec::with_capacity(raw.len());
-        let mut rest = raw.as_slice();
-        while let Some((byte, after)) = rest.split_first() {
-            let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-            let escaped = digits.filter(|_| *byte == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
-            out.push(escaped.unwrap_or(*byte));
-            rest = after.get(if escaped.is_some() { 2 } else { 0 }..).unwrap_or_default();
-        }
-        String::from_utf8(out).ok()
+        self.captures.iter().find(|(name, _)| name == "id").map(|(_, raw)| decoded(raw))
     }
 
     /// Who serves it, where that is no upstream.

@@ -16,6 +16,7 @@ impl Rejection {
             Self::BadBody => "The request's fields or the framing of its body are not what HTTP asks for.".into(),
             Self::BadFrame(fault) => format!("The request was refused: {}.", fault.text()),
             Self::BadPath(error) => format!("The request was refused: {error}."),
+            Self::BodyCoded => "A body with a content-encoding is not read here: send JSON as it is, without the field.".into(),
             Self::BodyTimeout => "The request body did not arrive in time.".into(),
             Self::BodyTooLarge(most) => format!("The request body is larger than the {most} bytes that are allowed."),
             Self::Expectation => "No expectation but `100-continue` can be met.".into(),

@@ -56,6 +56,8 @@ pub enum Rejection {
     },
     /// The request's framing or body is broken.
     BadBody,
+    /// The body of a request for a model has a coding.
+    BodyCoded,
     /// Its head or its framing could be read in two ways, or in none.
     BadFrame(Fault),
     /// The path is refused.
@@ -196,6 +198,7 @@ impl Rejection {
             Self::MethodNotAllowed(_) => 405,
             Self::BodyTimeout | Self::HeadTimeout => 408,
             Self::BodyTooLarge(_) => 413,
+            Self::BodyCoded => 415,
             Self::Expectation => 417,
             Self::Flood | Self::Guessing(_) | Self::Limited(_) | Self::TooManyInFlight => 429,
             Self::Management(fault) => fault.status(),
@@ -230,6 +233,7 @@ impl Rejection {
             Self::Limited(Exceeded { kind: Kind::Requests, .. }) => "limited_requests",
             Self::Limited(Exceeded { kind: Kind::Parallel, .. }) => "limited_parallel",
             Self::BadBody => "bad_body",
+            Self::BodyCoded => "body_coded",
             Self::BadFrame(fault) => match fault.status() {
                 414 => "target_too_long",
                 431 => "head_too_large",

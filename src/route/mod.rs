@@ -13,7 +13,7 @@ mod root;
 mod table;
 
 pub use methods::{MethodError, Methods};
-pub use path::{PathError, RequestPath};
+pub use path::{PathError, RequestPath, decoded};
 pub use pattern::{Pattern, PatternError};
 pub use reserved::is_reserved;
 pub use root::Root;

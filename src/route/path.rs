@@ -186,6 +186,12 @@ pub(super) fn canonicalize(raw: &[u8], out: &mut Vec<u8>) -> Result<(), PathErro
     refuse_dots(&decoded)
 }
 
+/// What a raw segment of a path that was taken stands for; what is no UTF-8 is replaced.
+pub fn decoded(raw: &[u8]) -> String {
+    let octets: Vec<u8> = Atoms(raw).filter_map(Atom::octet).collect();
+    String::from_utf8_lossy(&octets).into_owned()
+}
+
 /// Refuses a decoded segment that is a dot segment, or holds one next to `/`, `\` or `;`.
 fn refuse_dots(decoded: &[u8]) -> Result<(), PathError> {
     if memchr::memchr(b'.', decoded).is_none() {
@@ -276,6 +282,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_a_segment_stands_for() {
+        for (raw, expected) in [("a+b", "a+b"), ("gpt%2D4%2fx", "gpt-4/x"), ("%c3%a9", "\u{e9}"), ("%ff", "\u{fffd}")] {
+            assert_eq!(decoded(raw.as_bytes()), expected, "{raw}");
+        }
+    }
 
     fn canon(raw: &str) -> Result<String, PathError> {
         RequestPath::parse(raw.as_bytes()).map(|path| path.canonical().into_owned())

@@ -4,6 +4,7 @@
 
 use super::group::Member;
 use crate::secret::Secret;
+use crate::upstream::encode;
 
 /// The shortest value that is looked for.
 const SHORTEST: usize = 4;
@@ -45,7 +46,9 @@ impl Scrub {
     }
 
     fn new(mut values: Vec<String>) -> Self {
-        let escaped: Vec<String> = values.iter().map(|value| escaped(value)).collect();
+        // In a URL they look otherwise.
+        let in_urls = |value: &String| String::from_utf8_lossy(&encode(value.as_bytes())).into_owned();
+        let escaped: Vec<String> = values.iter().map(in_urls).collect();
         values.extend(escaped);
         values.iter_mut().for_each(|value| value.make_ascii_lowercase());
         values.retain(|value| value.len() >= SHORTEST && value != "bearer");
@@ -80,17 +83,6 @@ fn without(text: &str, value: &str) -> String {
     }
     out.push_str(text.get(from..).unwrap_or_default());
     out
-}
-
-/// As it stands in a URL (RFC 3986 section 2.1).
-fn escaped(value: &str) -> String {
-    value.bytes().fold(String::new(), |mut out, byte| {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-        out
-    })
 }
 
 /// The text without what reads as an address of a network: an IPv4 address is never a word.

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_ENCODING;
 use pingora::prelude::Error;
 use pingora::protocols::http::ServerSession;
 use serde_json::Value;
@@ -14,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::admit::Pending;
 use crate::rejection::Rejection;
+use crate::route::decoded;
 use crate::snapshot::{Service, Snapshot};
 use crate::translate::anthropic::request::request_to_count;
 use crate::translate::openai::Named;
@@ -73,13 +75,17 @@ impl Asking {
         id: &str,
         trickles: &(dyn Fn(u64) -> bool + Sync),
     ) -> Result<Self, Unread> {
+        // Nobody here reads a coding, and what has one is no JSON to anybody who does not.
+        if http.req_header().headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+            return Err(Unread::Refused(Rejection::BodyCoded));
+        }
         let body = read_body(http, pending.most_bytes(snapshot), trickles).await?;
         let mut asking = Self {
             headers: seen(http, snapshot, pending),
             id: id.to_owned(),
             method: http.req_header().method.to_string(),
             path: pending.path().to_owned(),
-            captures: pending.captures().iter().map(|(name, value)| (name.clone(), lossy(value))).collect(),
+            captures: pending.captures().iter().map(|(name, raw)| (name.clone(), decoded(raw))).collect(),
             query: pending.query().map(lossy),
             body,
             question: Question::Chat(Translated::default()),

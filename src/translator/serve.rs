@@ -74,6 +74,9 @@ pub(super) enum Tally {
     Gone,
 }
 
+/// How the last attempt has failed.
+type Failed = (Rejection, Outcome, Option<Duration>);
+
 /// How often it has been tried.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Count {
@@ -132,28 +135,18 @@ impl Translator {
         let mut tried = Tried::new();
         let mut left = wanted_retries(wish.fields).unwrap_or(models.retries);
         let mut rounds = 0u32;
-        let mut failed: Option<(Rejection, Outcome, Option<Duration>)> = None;
+        let mut failed: Option<Failed> = None;
         loop {
             let now = Moment::now().steady;
             let picked = match group.pick(&tried, now) {
                 Ok(picked) => picked,
                 Err(NoMember::Tried) => {
-                    // Who says no to this request will say so again.
-                    if failed.as_ref().is_some_and(|(_, outcome, _)| !outcome.may_pass()) {
+                    let Some(pause) = failed.as_ref().and_then(|failed| pause(failed, rounds, models.pause)) else {
                         break;
-                    }
+                    };
                     tried.clear();
-                    let wait = failed.as_ref().and_then(|(.., wait)| *wait);
-                    let pause = (PAUSE * 2u32.saturating_pow(rounds)).min(LONGEST_PAUSE);
                     rounds += 1;
-                    // Who is to be left alone for longer than anybody would wait here is not asked again.
-                    if wait.is_some_and(|wait| wait > LONGEST_PAUSE) {
-                        break;
-                    }
-                    if reply::unless_gone(http, sleep(pause.max(models.pause).max(wait.unwrap_or_default())))
-                        .await
-                        .is_none()
-                    {
+                    if reply::unless_gone(http, sleep(pause)).await.is_none() {
                         return Tally::Gone;
                     }
                     continue;
@@ -186,6 +179,14 @@ impl Translator {
         let (rejection, outcome, wait) = failed.unwrap_or((Rejection::Internal, Outcome::Fine, None));
         Tally::Failed { rejection, outcome, wait }
     }
+}
+
+/// How long a group that has been tried whole is left alone before its next round; none: there is none. Who says no to a request
+/// will say so again, and who is to be left alone for longer than anybody would wait here is not asked again.
+fn pause((_, outcome, wait): &Failed, rounds: u32, least: Duration) -> Option<Duration> {
+    let wait = wait.unwrap_or_default();
+    let usual = (PAUSE * 2u32.saturating_pow(rounds)).min(LONGEST_PAUSE);
+    (outcome.may_pass() && wait <= LONGEST_PAUSE).then(|| usual.max(least).max(wait))
 }
 
 /// How often the client wants to be tried again; it may ask for fewer times than are usual, or for some more.

@@ -11,6 +11,6 @@ mod shown;
 mod target;
 mod tls;
 
-pub use query::{QueryError, QueryPlan};
+pub use query::{QueryError, QueryPlan, encode};
 pub use target::{Host, Target, TargetError};
 pub use tls::{Identity, Roots, ServerName, TlsError, TlsProfile};

@@ -232,8 +232,8 @@ fn hex(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// Encodes everything but unreserved octets.
-fn encode(text: &[u8]) -> Vec<u8> {
+/// Encodes everything but unreserved octets (RFC 3986 section 2.1).
+pub fn encode(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     for byte in text {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {

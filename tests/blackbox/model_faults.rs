@@ -229,3 +229,20 @@ fn who_may_not_come_is_not_read_from() {
         assert!(answer.one("request-id").is_some());
     }
 }
+
+#[test]
+fn a_key_in_the_name_of_a_model_does_not_leave_and_a_coded_body_is_told_of() {
+    let origin = Origin::start(completes);
+    let gate = Gate::start(&config(&[entry("*", "openai/*", &origin, "")], ""));
+    let ask = |model: &str, fields: &str| {
+        let lines = format!("POST /v1/chat/completions HTTP/1.1\nAuthorization: Bearer {KEY}\n{fields}");
+        send(gate.port, &lines, json!({"model": model}).to_string().as_bytes())
+    };
+    let answer = ask(KEY, "");
+    assert_eq!((answer.status(), origin.seen().len()), (404, 0), "{}", answer.everything());
+    assert!(!answer.everything().contains(KEY));
+    let answer = ask("m", "content-encoding: gzip");
+    assert_eq!((answer.status(), origin.seen().len()), (415, 0));
+    assert!(error(&answer)["message"].as_str().expect("message").contains("content-encoding"));
+    assert_eq!((ask("m", "").status(), ask("m", "content-encoding: identity").status()), (200, 200));
+}
