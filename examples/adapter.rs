@@ -1,7 +1,7 @@
 //! Tollgate with an adapter of its own, as `docs/adapters.md` tells it: `cargo run --example adapter -- --config FILE`.
 //!
 //! A caller asks `{"model": "small", "ask": "Why?"}` and is told `{"to": "Why?", "says": "Because."}`; with `"stream": true` in
-//! `data:` events, the last of which is `{"ended": true}`. What goes wrong is `{"wrong": "..."}`. The law: an adapter knows no
+//! `data:` events, the last of which is `{"ended": true}`. What goes wrong is `{"wrong": "...", "at": "/ask"}`. The law: an adapter knows no
 //! models, keys or upstreams, and keeps nothing between its calls; a stream is one value for one answer.
 
 use std::process::ExitCode;
@@ -34,8 +34,8 @@ impl Adapter for Ask {
         Box::new(Telling)
     }
 
-    fn error(&self, _: &Call<'_>, problem: &Problem) -> Vec<u8> {
-        json!({"wrong": problem.message}).to_string().into()
+    fn error(&self, call: &Call<'_>, problem: &Problem) -> Vec<u8> {
+        json!({"wrong": problem.message, "at": call.path}).to_string().into()
     }
 }
 

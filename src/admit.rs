@@ -5,6 +5,7 @@
 //! shared counters and waiting will enter there. The same admission serves every kind of route.
 
 mod asked;
+mod heard;
 mod own;
 mod quota;
 mod refuse;
@@ -13,6 +14,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use asked::{MODEL_BODY, Pending, may_use, resume, shown as shown_model};
+pub use heard::Heard;
 use quota::Wanted;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};

@@ -48,21 +48,6 @@ impl Pending {
         self.admission.dialect
     }
 
-    /// The canonical path.
-    pub fn path(&self) -> &str {
-        &self.admission.path
-    }
-
-    /// The query, as it was sent.
-    pub fn query(&self) -> Option<&[u8]> {
-        self.admission.query.as_deref()
-    }
-
-    /// What the path's names stand for, as it was sent.
-    pub fn captures(&self) -> &[(String, Vec<u8>)] {
-        &self.admission.captures
-    }
-
     /// The most bytes its body may have.
     pub fn most_bytes(&self, snapshot: &Snapshot) -> u64 {
         snapshot.request_bytes.unwrap_or(MODEL_BODY)

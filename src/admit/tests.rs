@@ -66,6 +66,31 @@ fn ask(snapshot: &Snapshot, method: &str, target: &str, headers: &[(&'static str
 }
 
 #[test]
+fn an_adapter_hears_of_a_head_but_of_no_key() {
+    let snapshot = snapshot_of("  - {path: '/ask/{model}', target: 'adapter:anthropic'}\n");
+    let fields: HeaderMap = [("anthropic-beta", "one"), ("anthropic-beta", KEY), ("authorization", "Bearer unknown")]
+        .into_iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+        .collect();
+    for (target, path, captures, query) in [
+        ("/ask/a%2Fb?x=1&y", "/ask/a%2Fb", vec![("model", "a/b")], Some("x=1&y")),
+        ("/ask/b", "/ask/b", vec![("model", "b")], None),
+        (&format!("/ask/b?key={KEY}&x=1"), "/ask/b", vec![("model", "b")], Some("x=1")),
+        (&format!("/ask/b?{KEY}"), "/ask/b", vec![("model", "b")], Some("")),
+        (&format!("/ask/{KEY}?x"), "", vec![], Some("x")),
+        ("/ask", "/ask", vec![], None),
+        ("/../ask", "", vec![], None),
+    ] {
+        let heard = Heard::of(&snapshot, &Method::POST, target.as_bytes(), &fields, "id");
+        let call = heard.call();
+        assert_eq!((call.id, call.method, call.path, call.query), ("id", "POST", path, query), "{target}");
+        let known: Vec<_> = call.captures.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(known, captures, "{target}");
+        assert!(!format!("{call:?}").contains(KEY), "{target}: {call:?}");
+    }
+}
+
+#[test]
 fn requests_are_led_to_their_upstream() {
     let snapshot = snapshot_of(
         "  - {path: /v1/rerank, target: 'https://api.test/v1/rerank'}\n  - {path: /sub, target: 'https://sub.test/base?fixed=1', include_subpath: true}\n  - {path: '/job/{id}/status', target: 'https://job.test/j/{id}?id={id}'}\n  - {path: '/glue/{x}y', target: 'https://glue.test/a/.{x}'}\n",

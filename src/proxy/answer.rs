@@ -19,7 +19,7 @@ impl EdgeProxy {
             Step::Manage(managed) => return manage::answer(&self.shared.admin, session, ctx, managed).await,
             Step::Reject(refusal) => {
                 ctx.refused(&refusal);
-                Answer::refusing(&refusal.rejection, ctx)
+                Answer::refusing(&refusal.rejection, session, ctx)
             }
             Step::Methods(methods) => Answer::allowing(methods),
             Step::Metrics => Answer::measured(self.shared.metrics.text(&self.gauges())),

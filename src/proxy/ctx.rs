@@ -5,17 +5,19 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use pingora::http::RequestHeader;
+
 use super::access_log;
 use super::record::RequestRecord;
 use super::{Manner, Served};
-use crate::admit::{Admission, Pending, Refusal};
+use crate::admit::{Admission, Heard, Pending, Refusal};
 use crate::auth::Principal;
 use crate::downstream::{Fate, Vitals};
 use crate::metrics::Ended;
 use crate::rejection::{Dialect, Rejection};
 use crate::resolve::Addresses;
 use crate::snapshot::{Lead, Member, Service, Snapshot, Tried};
-use crate::translate::{Call, Problem};
+use crate::translate::Problem;
 
 /// The state of one request.
 pub struct RequestCtx {
@@ -106,14 +108,14 @@ impl RequestCtx {
         self.record.principal = pending.principal().cloned();
     }
 
-    /// The body of an answer that says `rejection`, in the language of the route.
-    pub(super) fn said(&self, rejection: &Rejection) -> Vec<u8> {
+    /// The body of an answer to `request` that says `rejection`, in the language of the route.
+    pub(super) fn said(&self, rejection: &Rejection, request: &RequestHeader) -> Vec<u8> {
         let id = self.record.call_id();
         let Some(Lead::Service(Service::Adapter(adapter))) = self.record.route.as_ref().map(|route| &route.lead) else {
             return rejection.body(self.dialect, id).into_bytes();
         };
-        let call = Call { id, method: "", path: "", captures: &[], query: None, headers: &[] };
-        adapter.error(&call, &Problem { status: rejection.status(), message: rejection.message() })
+        let heard = Heard::of(&self.snapshot, &request.method, request.raw_path(), &request.headers, id);
+        adapter.error(&heard.call(), &Problem { status: rejection.status(), message: rejection.message() })
     }
 
     /// The field in which the clients of a service look for the id of the request.

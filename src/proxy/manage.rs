@@ -31,7 +31,7 @@ pub(super) async fn answer(
     let answer = match called {
         Ok(value) => Answer::saying(&value, admin.generation()),
         Err(rejection) => {
-            let answer = Answer::refusing(&rejection, ctx);
+            let answer = Answer::refusing(&rejection, session, ctx);
             ctx.rejection = Some(rejection);
             answer
         }

@@ -205,7 +205,7 @@ impl ProxyHttp for EdgeProxy {
         // Whoever asks how the process is must hear it above all when it is busy.
         if self.shared.load.is_over() && admit::probe(&ctx.snapshot, head.target).is_none() {
             ctx.rejection = Some(Rejection::Overloaded);
-            let answer = Answer::refusing(&Rejection::Overloaded, ctx);
+            let answer = Answer::refusing(&Rejection::Overloaded, session, ctx);
             Box::pin(respond::early(session, ctx, answer)).await?;
             return Ok(true);
         }

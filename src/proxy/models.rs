@@ -41,7 +41,7 @@ impl EdgeProxy {
             Err(Unread::Failed(error)) => return Err(error.into_down()),
             Err(Unread::Refused(rejection)) => {
                 ctx.refused(&pending.refuse(rejection.clone()));
-                return respond::early(session, ctx, Answer::refusing(&rejection, ctx)).await;
+                return respond::early(session, ctx, Answer::refusing(&rejection, session, ctx)).await;
             }
         };
         ctx.attempt.body_done = true;
@@ -54,7 +54,7 @@ impl EdgeProxy {
             }
             Step::Reject(refusal) => {
                 ctx.refused(&refusal);
-                respond::early(session, ctx, Answer::refusing(&refusal.rejection, ctx)).await
+                respond::early(session, ctx, Answer::refusing(&refusal.rejection, session, ctx)).await
             }
             _ => Err(fault::rejected(ctx, Rejection::Internal)),
         }
@@ -75,7 +75,7 @@ impl EdgeProxy {
             Err(rejection) => {
                 ctx.release();
                 ctx.rejection = Some(rejection.clone());
-                respond::early(session, ctx, Answer::refusing(&rejection, ctx)).await
+                respond::early(session, ctx, Answer::refusing(&rejection, session, ctx)).await
             }
         }
     }
@@ -120,7 +120,7 @@ impl EdgeProxy {
             } else {
                 let rejection = Rejection::NoModel(admit::shown_model(&ctx.snapshot, &name));
                 ctx.rejection = Some(rejection.clone());
-                Answer::refusing(&rejection, ctx)
+                Answer::refusing(&rejection, session, ctx)
             };
             return respond::early(session, ctx, answer).await;
         }

@@ -41,13 +41,13 @@ pub(super) struct Answer {
 
 impl Answer {
     /// The answer that says `rejection`.
-    pub(super) fn refusing(rejection: &Rejection, ctx: &RequestCtx) -> Self {
+    pub(super) fn refusing(rejection: &Rejection, session: &Session, ctx: &RequestCtx) -> Self {
         let mut headers = rejection.headers();
         headers.extend(ctx.request_id().map(|name| (name, ctx.record.call_id().to_owned())));
         Self {
             status: rejection.status_in(ctx.dialect),
             headers,
-            body: Bytes::from(ctx.said(rejection)),
+            body: Bytes::from(ctx.said(rejection, session.req_header())),
             ends: rejection.ends_connection(),
         }
     }
@@ -151,7 +151,7 @@ pub(super) async fn late(session: &mut Session, error: &Error, ctx: &mut Request
         Some(rejection) => {
             status = rejection.status();
             session.downstream_session.set_keepalive(None);
-            let answer = Answer::refusing(&rejection, ctx);
+            let answer = Answer::refusing(&rejection, session, ctx);
             if write(session, ctx, answer).await.is_ok() {
                 discard(session, MOST_DISCARDED).await;
             }

@@ -13,9 +13,8 @@ use pingora::protocols::http::ServerSession;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::admit::Pending;
+use crate::admit::{Heard, Pending};
 use crate::rejection::Rejection;
-use crate::route::decoded;
 use crate::snapshot::{Service, Snapshot};
 use crate::translate::anthropic::request::request_to_count;
 use crate::translate::openai::Named;
@@ -31,12 +30,7 @@ const MOST_AHEAD: usize = 1 << 20;
 /// The head of a request, as adapters see it, and its body.
 #[derive(Debug)]
 pub struct Asking {
-    id: String,
-    method: String,
-    path: String,
-    captures: Vec<(String, String)>,
-    query: Option<String>,
-    headers: Vec<(String, String)>,
+    head: Heard,
     /// As the client sent it.
     pub(super) body: Bytes,
     /// What it asks.
@@ -80,16 +74,9 @@ impl Asking {
             return Err(Unread::Refused(Rejection::BodyCoded));
         }
         let body = read_body(http, pending.most_bytes(snapshot), trickles).await?;
-        let mut asking = Self {
-            headers: seen(http, snapshot, pending),
-            id: id.to_owned(),
-            method: http.req_header().method.to_string(),
-            path: pending.path().to_owned(),
-            captures: pending.captures().iter().map(|(name, raw)| (name.clone(), decoded(raw))).collect(),
-            query: pending.query().map(lossy),
-            body,
-            question: Question::Chat(Translated::default()),
-        };
+        let head = http.req_header();
+        let head = Heard::of(snapshot, &head.method, head.raw_path(), &head.headers, id);
+        let mut asking = Self { head, body, question: Question::Chat(Translated::default()) };
         let service = pending.service().ok_or(Unread::Refused(Rejection::Internal))?;
         asking.question =
             asking.understood(service).map_err(|refusal| Unread::Refused(Rejection::Untranslated(refusal.told())))?;
@@ -101,16 +88,7 @@ impl Asking {
     /// # Errors
     /// It cannot be translated.
     pub fn of(service: &Service, body: Bytes, id: &str) -> Result<Self, Refusal> {
-        let mut asking = Self {
-            id: id.to_owned(),
-            method: "POST".to_owned(),
-            path: String::new(),
-            captures: Vec::new(),
-            query: None,
-            headers: Vec::new(),
-            body,
-            question: Question::Chat(Translated::default()),
-        };
+        let mut asking = Self { head: Heard::alone(id), body, question: Question::Chat(Translated::default()) };
         asking.question = asking.understood(service)?;
         Ok(asking)
     }
@@ -152,14 +130,7 @@ impl Asking {
 
     /// What an adapter may know.
     pub fn call(&self) -> Call<'_> {
-        Call {
-            id: &self.id,
-            method: &self.method,
-            path: &self.path,
-            captures: &self.captures,
-            query: self.query.as_deref(),
-            headers: &self.headers,
-        }
+        self.head.call()
     }
 
     /// How many bytes its body has.
@@ -182,21 +153,6 @@ impl Asking {
             Question::Messages(named, _) | Question::Plain(named) => named.stream,
         }
     }
-}
-
-/// The fields that the adapter reads; never one that holds a key.
-fn seen(http: &ServerSession, snapshot: &Snapshot, pending: &Pending) -> Vec<(String, String)> {
-    let Some(Service::Adapter(adapter)) = pending.service() else { return Vec::new() };
-    let fields = &http.req_header().headers;
-    let lines = adapter.headers().iter().flat_map(|name| fields.get_all(*name).iter().map(move |value| (*name, value)));
-    lines
-        .filter(|(_, value)| !snapshot.keyring.occurs_in(value.as_bytes()))
-        .map(|(name, value)| (name.to_owned(), lossy(value.as_bytes())))
-        .collect()
-}
-
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 async fn read_body(

@@ -88,10 +88,11 @@ fn errors_are_in_the_schema_of_the_adapter() {
         assert_eq!(answer.status(), status, "{body}: {}", answer.everything());
         let told = read(&answer)["wrong"].as_str().expect("a text").to_owned();
         assert!(told.contains(wrong), "{body}: {told}");
+        assert_eq!(read(&answer)["at"], "/ask", "{body}: every step knows the call");
     }
     assert!(origin.seen().is_empty(), "nobody is asked what is refused");
     let answer = ask(&gate, r#"{"model":"small","ask":"Why?"}"#);
-    assert_eq!((answer.status(), read(&answer)), (400, json!({"wrong": "too curious"})));
+    assert_eq!((answer.status(), read(&answer)), (400, json!({"wrong": "too curious", "at": "/ask"})));
     assert_eq!(origin.seen().len(), 1);
 }
 
