@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use http::header::HeaderValue;
+use http::header::{HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
 /// The field, in milliseconds; LiteLLM's name.
-pub const OVERHEAD: &str = "x-litellm-overhead-duration-ms";
+pub const OVERHEAD: HeaderName = HeaderName::from_static("x-litellm-overhead-duration-ms");
 
 /// With three decimals. Every answer has it, and the standard library's formatting of them is several times as dear.
 pub fn milliseconds(time: Duration) -> HeaderValue {

@@ -11,13 +11,12 @@ use pingora::prelude::{Error, Result};
 use smallvec::SmallVec;
 
 use super::ctx::RequestCtx;
-use super::fault;
+use super::{fault, spelling};
 use crate::header::{Fields, Hop, OVERHEAD, SetHeader, is_withheld, milliseconds, nominated};
-use crate::limit::Held;
 use crate::rejection::{Rejection, UpstreamFault, standing_headers};
 
 /// The header that leads from an answer to its log line.
-pub(super) const CALL_ID: &str = "x-litellm-call-id";
+pub(super) const CALL_ID: HeaderName = HeaderName::from_static("x-litellm-call-id");
 
 /// Rewrites the client's request for the upstream of this attempt.
 pub(super) fn request(request: &mut RequestHeader, ctx: &mut RequestCtx) -> Result<()> {
@@ -95,16 +94,17 @@ pub(super) fn trailers(trailers: &mut HeaderMap) {
     }
 }
 
-/// Says how the caller's limits stand. The upstream's own words under the standard names are worth more: they are left.
-fn tell_of_limits(response: &mut ResponseHeader, held: &Held) -> Result<()> {
-    if held.standings.is_empty() {
-        return Ok(());
-    }
-    let upstreams_own = response.headers.keys().any(|name| name.as_str().starts_with("x-ratelimit-"));
-    for (name, value) in standing_headers(held, !upstreams_own) {
-        response.insert_header(name, value)?;
-    }
-    Ok(())
+/// Says whose answer it is, and how the caller's limits stand. The upstream's own words under the standard names are worth more:
+/// they are left.
+fn tell(response: &mut ResponseHeader, ctx: &RequestCtx) -> Result<()> {
+    let id = HeaderValue::from_str(ctx.record.call_id()).ok().map(|id| (CALL_ID, id));
+    let own = ctx.record.own().map(|own| (OVERHEAD, milliseconds(own)));
+    let held = ctx.admission.as_ref().map(|admission| &admission.held);
+    let standing = held.filter(|held| !held.standings.is_empty()).map(|held| {
+        let upstreams_own = response.headers.keys().any(|name| name.as_str().starts_with("x-ratelimit-"));
+        standing_headers(held, !upstreams_own)
+    });
+    spelling::tell(response, id.into_iter().chain(own).chain(standing.unwrap_or_default()))
 }
 
 /// Types of bodies that are sent piece by piece, as long as there is something to say.
@@ -148,13 +148,7 @@ pub(super) fn response(request: &RequestHeader, response: &mut ResponseHeader, c
     if is_stream(response) {
         ctx.streams();
     }
-    response.insert_header(CALL_ID, ctx.record.call_id())?;
-    if let Some(own) = ctx.record.own() {
-        response.insert_header(OVERHEAD, milliseconds(own))?;
-    }
-    if let Some(admission) = &ctx.admission {
-        tell_of_limits(response, &admission.held)?;
-    }
+    tell(response, ctx)?;
     if is_bodiless(request, response) {
         ctx.release();
     }

@@ -1,10 +1,11 @@
 //! The edge proxy: Pingora's phases, each a few lines that call down.
 //!
-//! `ctx` is what a request carries along, `forward` writes the upstream's request and the client's answer, `peer` says whom
-//! to dial, `fault` turns Pingora's errors into rejections, `answer` is what goes to no upstream of a route, `respond` the one
-//! place that answers for Tollgate itself, and
-//! `desk` does so for what never became a request, `manage` takes calls of the key API; `load` is what the process carries; `record` is what is known of a request
-//! at its end, `access_log` its reader, and `detail` under --detailed_debug; `gauges` is how the process stands.
+//! `ctx` is what a request carries along, `forward` writes the upstream's request and the client's answer, `spelling` how names
+//! are written over HTTP/1, `peer` says whom to dial and `member` which of several, `fault` turns Pingora's errors into rejections.
+//! `answer` is what goes to no upstream of a route: `models` for the translation service, `manage` for the key API. `respond` is
+//! the one place that answers for Tollgate itself, and `desk` does so for what never became a request.
+//! `record` is what is known of a request at its end, `access_log` its reader, and `detail` under --detailed_debug. `shared` is
+//! what every request needs, `load` what the process carries, `gauges` how it stands.
 //! The law: no phase decides anything that a lower floor could decide.
 
 mod access_log;
@@ -22,11 +23,12 @@ mod models;
 mod peer;
 mod record;
 mod respond;
+mod shared;
+mod spelling;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::Version;
@@ -42,59 +44,16 @@ pub use desk::Tally;
 pub use load::Load;
 use load::Served;
 use respond::Answer;
+pub use shared::{Manner, Shared};
 
-use crate::admin::Admin;
 use crate::admit::{self, Head, Step};
 use crate::clock::Moment;
-use crate::downstream::{Fate, Lease, Rate, Vitals};
+use crate::downstream::{Fate, Lease, Vitals};
 use crate::health::Standing;
-use crate::limit::Connections;
-use crate::metrics::Metrics;
 use crate::rejection::Rejection;
-use crate::resolve::Resolver;
-use crate::snapshot::Snapshot;
-use crate::translator::Translator;
 
 /// Digits of the length of a body that any socket's buffer takes: fewer than 10,000 bytes.
 const MOST_DIGITS: usize = 4;
-
-/// How the proxy behaves for every request.
-#[derive(Clone, Copy, Debug)]
-pub struct Manner {
-    /// How access lines are written.
-    pub format: Format,
-    /// The share of requests without any fault that have one.
-    pub sample: f64,
-    /// Whether upstream requests are described in the log.
-    pub detailed: bool,
-    /// How long a client may take nothing of an answer.
-    pub write_timeout: Duration,
-    /// The least that a body must bring.
-    pub body: Rate,
-}
-
-/// What every request needs, shared with those who change it.
-#[derive(Clone)]
-pub struct Shared {
-    /// The config in force.
-    pub snapshot: Arc<ArcSwap<Snapshot>>,
-    /// Names.
-    pub resolver: Arc<ArcSwap<Resolver>>,
-    /// The key API.
-    pub admin: Arc<Admin>,
-    /// Who asks models.
-    pub translator: Arc<Translator>,
-    /// What the process carries.
-    pub load: Arc<Load>,
-    /// How requests are treated.
-    pub manner: Arc<ArcSwap<Manner>>,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
-    /// Whether a listener of their own serves them.
-    pub metrics_inside: bool,
-    /// The connections that are held.
-    pub connections: Arc<Connections>,
-}
 
 /// The proxy. Clones are the same one.
 #[derive(Clone)]

@@ -4,7 +4,7 @@
 //! pass it is not there. Names are LiteLLM's for the key, and OpenAI's standard ones; resets are written as OpenAI writes them.
 
 use bytes::{BufMut, BytesMut};
-use http::header::HeaderValue;
+use http::header::{HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
 use crate::limit::{Exceeded, Held, Holder, Kind};
@@ -67,20 +67,20 @@ const REMAINING: &str = "x-ratelimit-remaining-requests";
 const RESET: &str = "x-ratelimit-reset-requests";
 
 /// What an answer says of the limits it has counted against: the key's under LiteLLM's names; under the standard ones, when
-/// `standard`, the one that is nearest to its end. Names are static, since Pingora copies every other.
-pub fn standing_headers(held: &Held, standard: bool) -> SmallVec<[(&'static str, HeaderValue); 5]> {
+/// `standard`, the one that is nearest to its end.
+pub fn standing_headers(held: &Held, standard: bool) -> SmallVec<[(HeaderName, HeaderValue); 5]> {
     let mut out = SmallVec::new();
     let mut text = BytesMut::with_capacity(VALUES);
     if let Some((_, most, standing)) = held.standings.iter().find(|(holder, ..)| *holder == Holder::Key) {
-        out.push((KEY_LIMIT, number(&mut text, *most)));
-        out.push((KEY_REMAINING, number(&mut text, standing.remaining)));
+        out.push((const { HeaderName::from_static(KEY_LIMIT) }, number(&mut text, *most)));
+        out.push((const { HeaderName::from_static(KEY_REMAINING) }, number(&mut text, standing.remaining)));
     }
     let nearest = held.standings.iter().min_by_key(|(_, _, standing)| standing.remaining);
     if let (Some((_, most, standing)), true) = (nearest, standard) {
-        out.push((LIMIT, number(&mut text, *most)));
-        out.push((REMAINING, number(&mut text, standing.remaining)));
+        out.push((const { HeaderName::from_static(LIMIT) }, number(&mut text, *most)));
+        out.push((const { HeaderName::from_static(REMAINING) }, number(&mut text, standing.remaining)));
         duration(&mut text, standing.reset);
-        out.push((RESET, value(&mut text)));
+        out.push((const { HeaderName::from_static(RESET) }, value(&mut text)));
     }
     out
 }
@@ -155,16 +155,17 @@ mod tests {
     #[test]
     fn an_answer_tells_how_the_limits_stand() {
         let mut held = Held::default();
-        let told = |held: &Held, standard| -> Vec<(&str, String)> {
+        let told = |held: &Held, standard| -> Vec<(HeaderName, String)> {
             let told = standing_headers(held, standard);
             told.into_iter().map(|(name, value)| (name, value.to_str().expect("text").to_owned())).collect()
         };
         assert!(told(&held, true).is_empty());
         held.standings.push((Holder::Key, u32::MAX, Standing { remaining: 1_203_400, reset: 61_000 }));
         held.standings.push((Holder::Team, 10, Standing { remaining: 0, reset: 59_000 }));
-        let own = [(KEY_LIMIT, "4294967295".to_owned()), (KEY_REMAINING, "1203400".to_owned())];
+        let named = |(name, value): (&'static str, &str)| (HeaderName::from_static(name), value.to_owned());
+        let own = [(KEY_LIMIT, "4294967295"), (KEY_REMAINING, "1203400")].map(named);
         assert_eq!(told(&held, false), own);
-        let nearest = [(LIMIT, "10".to_owned()), (REMAINING, "0".to_owned()), (RESET, "59s".to_owned())];
+        let nearest = [(LIMIT, "10"), (REMAINING, "0"), (RESET, "59s")].map(named);
         assert_eq!(told(&held, true), own.iter().chain(&nearest).cloned().collect::<Vec<_>>());
     }
 }

@@ -102,7 +102,7 @@ fn plain(wish: Wish<'_>, kind: &str, length: Option<usize>) -> Result<ResponseHe
         _ => head.insert_header("x-request-id", wish.id)?,
     }
     for (name, value) in wish.standing {
-        head.insert_header(*name, value.clone())?;
+        head.insert_header(name, value.clone())?;
     }
     Ok(head)
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use http::header::{HeaderMap, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use pingora::protocols::http::ServerSession;
 use tokio::time::sleep;
 
@@ -41,7 +41,7 @@ pub struct Wish<'a> {
     /// Its fields.
     pub fields: &'a HeaderMap,
     /// How the caller's limits stand, as fields of the answer.
-    pub standing: &'a [(&'static str, HeaderValue)],
+    pub standing: &'a [(HeaderName, HeaderValue)],
     /// Its id.
     pub id: &'a str,
 }
