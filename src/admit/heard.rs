@@ -7,7 +7,7 @@ use http::{HeaderMap, Method};
 
 use super::{captures, matched_path, split_target};
 use crate::route::{Found, RequestPath, decoded};
-use crate::snapshot::{Lead, Service, Snapshot};
+use crate::snapshot::{Service, Snapshot};
 use crate::translate::{Adapter, Call};
 use crate::upstream::QueryPlan;
 
@@ -23,8 +23,15 @@ pub struct Heard {
 }
 
 impl Heard {
-    /// What the adapter that `target` leads to may know of the call of this id.
-    pub fn of(snapshot: &Snapshot, method: &Method, target: &[u8], fields: &HeaderMap, id: &str) -> Self {
+    /// What `service` may know of the call of this id.
+    pub fn of(
+        snapshot: &Snapshot,
+        service: &Service,
+        method: &Method,
+        target: &[u8],
+        fields: &HeaderMap,
+        id: &str,
+    ) -> Self {
         let is_key = |value: &[u8]| snapshot.keyring.occurs_in(value);
         let (raw, query) = split_target(target);
         let path = RequestPath::parse(raw).map(|path| path.canonical().into_owned()).unwrap_or_default();
@@ -34,12 +41,14 @@ impl Heard {
             method: method.to_string(),
             ..Self::alone(id)
         };
-        let Ok(path) = matched_path(snapshot, target) else { return heard };
-        let Found::Route(found) = snapshot.routes.find(&path, method) else { return heard };
-        let known = captures(&found, &path).into_iter().filter(|(_, raw)| !is_key(raw));
-        heard.captures = known.map(|(name, raw)| (name, decoded(&raw))).collect();
-        if let Lead::Service(Service::Adapter(adapter)) = &found.value.lead {
+        if let Service::Adapter(adapter) = service {
             heard.headers = lines(&**adapter, fields, &is_key);
+        }
+        if let Ok(path) = matched_path(snapshot, target)
+            && let Found::Route(found) = snapshot.routes.find(&path, method)
+        {
+            let known = captures(&found, &path).into_iter().filter(|(_, raw)| !is_key(raw));
+            heard.captures = known.map(|(name, raw)| (name, decoded(&raw))).collect();
         }
         heard
     }

@@ -72,6 +72,9 @@ fn an_adapter_hears_of_a_head_but_of_no_key() {
         .into_iter()
         .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
         .collect();
+    let pattern = RequestPath::parse(b"/ask/b").expect("a path");
+    let Found::Route(found) = snapshot.routes.find(&pattern, &Method::POST) else { panic!("no route") };
+    let Lead::Service(service) = &found.value.lead else { panic!("no service") };
     for (target, path, captures, query) in [
         ("/ask/a%2Fb?x=1&y", "/ask/a%2Fb", vec![("model", "a/b")], Some("x=1&y")),
         ("/ask/b", "/ask/b", vec![("model", "b")], None),
@@ -81,11 +84,12 @@ fn an_adapter_hears_of_a_head_but_of_no_key() {
         ("/ask", "/ask", vec![], None),
         ("/../ask", "", vec![], None),
     ] {
-        let heard = Heard::of(&snapshot, &Method::POST, target.as_bytes(), &fields, "id");
+        let heard = Heard::of(&snapshot, service, &Method::POST, target.as_bytes(), &fields, "id");
         let call = heard.call();
         assert_eq!((call.id, call.method, call.path, call.query), ("id", "POST", path, query), "{target}");
         let known: Vec<_> = call.captures.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(known, captures, "{target}");
+        assert_eq!(call.headers, [("anthropic-beta".to_owned(), "one".to_owned())], "{target}");
         assert!(!format!("{call:?}").contains(KEY), "{target}: {call:?}");
     }
 }

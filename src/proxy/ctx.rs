@@ -10,14 +10,14 @@ use pingora::http::RequestHeader;
 use super::access_log;
 use super::record::RequestRecord;
 use super::{Manner, Served};
-use crate::admit::{Admission, Heard, Pending, Refusal};
+use crate::admit::{Admission, Pending, Refusal};
 use crate::auth::Principal;
 use crate::downstream::{Fate, Vitals};
 use crate::metrics::Ended;
 use crate::rejection::{Dialect, Rejection};
 use crate::resolve::Addresses;
 use crate::snapshot::{Lead, Member, Service, Snapshot, Tried};
-use crate::translate::Problem;
+use crate::translator::heard;
 
 /// The state of one request.
 pub struct RequestCtx {
@@ -111,11 +111,13 @@ impl RequestCtx {
     /// The body of an answer to `request` that says `rejection`, in the language of the route.
     pub(super) fn said(&self, rejection: &Rejection, request: &RequestHeader) -> Vec<u8> {
         let id = self.record.call_id();
-        let Some(Lead::Service(Service::Adapter(adapter))) = self.record.route.as_ref().map(|route| &route.lead) else {
-            return rejection.body(self.dialect, id).into_bytes();
-        };
-        let heard = Heard::of(&self.snapshot, &request.method, request.raw_path(), &request.headers, id);
-        adapter.error(&heard.call(), &Problem { status: rejection.status(), message: rejection.message() })
+        match self.record.route.as_ref().map(|route| &route.lead) {
+            Some(Lead::Service(service @ Service::Adapter(_))) => {
+                let heard = heard(request, &self.snapshot, service, id);
+                service.says(rejection, self.dialect, &heard.call())
+            }
+            _ => rejection.body(self.dialect, id).into_bytes(),
+        }
     }
 
     /// The field in which the clients of a service look for the id of the request.

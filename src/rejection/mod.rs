@@ -220,6 +220,11 @@ impl Rejection {
         }
     }
 
+    /// What an adapter is told of it.
+    pub fn problem(&self) -> Problem {
+        Problem { status: self.status(), message: self.message() }
+    }
+
     /// A word for logs, from a closed list.
     pub fn reason(&self) -> &'static str {
         match self {

@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::rejection::Dialect;
-use crate::translate::Adapter;
+use crate::rejection::{Dialect, Rejection};
+use crate::translate::{Adapter, Call};
 
 /// A service that asks models.
 #[derive(Clone, Debug)]
@@ -96,6 +96,14 @@ impl Service {
             Self::Chat | Self::Completions | Self::Embeddings => Some(Dialect::OpenAi),
             // An adapter says them in a schema of its own.
             Self::Adapter(_) | Self::List => None,
+        }
+    }
+
+    /// The body of an answer to `call` that says `rejection`; `dialect` is its language where the service has none of its own.
+    pub fn says(&self, rejection: &Rejection, dialect: Dialect, call: &Call<'_>) -> Vec<u8> {
+        match self {
+            Self::Adapter(adapter) => adapter.error(call, &rejection.problem()),
+            _ => rejection.body(dialect, call.id).into_bytes(),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_ENCODING;
+use pingora::http::RequestHeader;
 use pingora::prelude::Error;
 use pingora::protocols::http::ServerSession;
 use serde_json::Value;
@@ -69,27 +70,18 @@ impl Asking {
         id: &str,
         trickles: &(dyn Fn(u64) -> bool + Sync),
     ) -> Result<Self, Unread> {
-        // Nobody here reads a coding, and what has one is no JSON to anybody who does not.
-        if http.req_header().headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-            return Err(Unread::Refused(Rejection::BodyCoded));
-        }
         let body = read_body(http, pending.most_bytes(snapshot), trickles).await?;
-        let head = http.req_header();
-        let head = Heard::of(snapshot, &head.method, head.raw_path(), &head.headers, id);
-        let mut asking = Self { head, body, question: Question::Chat(Translated::default()) };
         let service = pending.service().ok_or(Unread::Refused(Rejection::Internal))?;
-        asking.question =
-            asking.understood(service).map_err(|refusal| Unread::Refused(Rejection::Untranslated(refusal.told())))?;
-        Ok(asking)
+        Self::of(service, heard(http.req_header(), snapshot, service, id), body).map_err(Unread::Refused)
     }
 
-    /// A request that no client has sent.
+    /// A request that has been read.
     ///
     /// # Errors
     /// It cannot be translated.
-    pub fn of(service: &Service, body: Bytes, id: &str) -> Result<Self, Refusal> {
-        let mut asking = Self { head: Heard::alone(id), body, question: Question::Chat(Translated::default()) };
-        asking.question = asking.understood(service)?;
+    pub fn of(service: &Service, head: Heard, body: Bytes) -> Result<Self, Rejection> {
+        let mut asking = Self { head, body, question: Question::Chat(Translated::default()) };
+        asking.question = asking.understood(service).map_err(|refusal| Rejection::Untranslated(refusal.told()))?;
         Ok(asking)
     }
 
@@ -155,11 +147,21 @@ impl Asking {
     }
 }
 
-async fn read_body(
+/// What `service` may know of `request`.
+pub fn heard(request: &RequestHeader, snapshot: &Snapshot, service: &Service, id: &str) -> Heard {
+    Heard::of(snapshot, service, &request.method, request.raw_path(), &request.headers, id)
+}
+
+/// Reads a body of JSON.
+pub(super) async fn read_body(
     http: &mut ServerSession,
     most: u64,
     trickles: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<Bytes, Unread> {
+    // Nobody here reads a coding, and what has one is no JSON to anybody who does not.
+    if http.req_header().headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        return Err(Unread::Refused(Rejection::BodyCoded));
+    }
     let declared = http.req_header().headers.get(http::header::CONTENT_LENGTH);
     let declared = declared.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     let mut first: Option<Bytes> = None;

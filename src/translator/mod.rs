@@ -2,7 +2,7 @@
 //!
 //! `asking` reads a request and finds its model, `serve` goes from deployment to deployment until one answers, `exchange` is
 //! one of them asked once, `relay` passes a stream on and `whole` an answer of one piece; `reply` writes what the client sees,
-//! and `witness` hears how it went. `alone` is all of it without a server.
+//! and `witness` hears how it went. `hosted` is all of it without a proxy, `alone` without a server.
 //! The law: nothing of a request is sent to a model before it is admitted; a request is tried again only while its client has
 //! not been sent a byte; a client that leaves ends the call to the model; nothing grows with a stream's length.
 //!
@@ -11,6 +11,7 @@
 mod alone;
 mod asking;
 mod exchange;
+mod hosted;
 mod list;
 mod relay;
 mod reply;
@@ -25,7 +26,7 @@ use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
 use pingora::server::configuration::ServerConf;
 
-pub use asking::{Asking, Question, Unread};
+pub use asking::{Asking, Question, Unread, heard};
 pub use list::{listed, one};
 pub use serve::{Ended, Wish};
 pub use witness::Witness;

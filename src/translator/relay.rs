@@ -154,8 +154,7 @@ impl Relay<'_> {
         let end = match ended {
             Ok(()) => End::Whole,
             Err(rejection) => {
-                let problem = Problem { status: rejection.status(), message: rejection.message() };
-                self.transform.fail(&problem, &mut out);
+                self.transform.fail(&rejection.problem(), &mut out);
                 End::Failed(rejection)
             }
         };

@@ -15,7 +15,9 @@ use super::Witness;
 use super::exchange::{Answer, Attempt};
 use super::serve::{Ended, Wish};
 use crate::header::{OVERHEAD, milliseconds};
-use crate::rejection::Dialect;
+use crate::rejection::{Dialect, Rejection};
+use crate::snapshot::Service;
+use crate::translate::Call;
 
 /// The type of a stream of events.
 pub(super) const EVENTS: &str = "text/event-stream; charset=utf-8";
@@ -105,6 +107,26 @@ fn plain(wish: Wish<'_>, kind: &str, length: Option<usize>) -> Result<ResponseHe
         head.insert_header(name, value.clone())?;
     }
     Ok(head)
+}
+
+/// Says why `call` is not served.
+pub(super) async fn refuse(
+    http: &mut ServerSession,
+    service: &Service,
+    rejection: &Rejection,
+    call: &Call<'_>,
+) -> Result<()> {
+    let dialect = service.dialect().unwrap_or_default();
+    let body = service.says(rejection, dialect, call);
+    let mut head = ResponseHeader::build(rejection.status_in(dialect), Some(8))?;
+    head.insert_header("Content-Type", JSON)?;
+    head.insert_header("Content-Length", body.len())?;
+    head.insert_header("x-litellm-call-id", call.id)?;
+    for (name, value) in rejection.headers() {
+        head.insert_header(name, value)?;
+    }
+    http.write_response_header(Box::new(head)).await?;
+    http.write_response_body(Bytes::from(body), true).await
 }
 
 /// Sends an answer of one piece that no deployment gave.

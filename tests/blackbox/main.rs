@@ -17,6 +17,7 @@ mod frames;
 mod guessing;
 mod headers;
 mod health;
+mod hosted;
 mod hostile;
 mod http2;
 mod keys;
