@@ -215,10 +215,12 @@ impl Drop for RequestCtx {
         if let Some(vitals) = &self.vitals {
             vitals.silence.end();
         }
-        if !self.logged && self.admission.is_some() {
+        let route = self.record.route.clone().filter(|_| !self.logged);
+        if let Some(route) = route {
             let cut = self.fate().is_some_and(Fate::was_cut);
             self.record.abandoned(cut);
-            access_log::write(self, "");
+            // Where its body was still read, the route's path is what is known of its own.
+            access_log::write(self, if self.admission.is_some() { "" } else { &route.path });
         }
     }
 }

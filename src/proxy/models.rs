@@ -91,9 +91,6 @@ impl EdgeProxy {
             return Err(Rejection::Internal);
         };
         let standing: Vec<_> = standing_headers(&admission.held, true).into_iter().collect();
-        if ctx.is_draining() {
-            session.set_keepalive(None);
-        }
         let snapshot = Arc::clone(&ctx.snapshot);
         let fields = session.req_header().headers.clone();
         let id = ctx.record.call_id().to_owned();
@@ -161,6 +158,10 @@ impl Witness for RequestCtx {
 
     fn release(&mut self) {
         RequestCtx::release(self);
+    }
+
+    fn ends_connection(&self) -> bool {
+        self.is_draining()
     }
 
     fn own(&self) -> Option<Duration> {

@@ -50,7 +50,6 @@ impl Translator {
     ) -> Result<Result<Ended, Rejection>> {
         let mut http = ServerSession::new_http1(Box::new(pipe));
         http.read_request().await?;
-        http.set_keepalive(None);
         let heard = Heard::alone(&uuid::Uuid::new_v4().to_string());
         let served = self.unasked(&mut http, snapshot, service, body, heard).await;
         http.finish().await?;

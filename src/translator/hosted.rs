@@ -26,6 +26,9 @@ impl Witness for Nobody {
     fn streams(&mut self) {}
     fn body(&mut self, _: usize) {}
     fn release(&mut self) {}
+    fn ends_connection(&self) -> bool {
+        true
+    }
     fn own(&self) -> Option<Duration> {
         None
     }

@@ -144,11 +144,9 @@ pub(super) async fn send(
     body: Bytes,
     witness: &mut dyn Witness,
 ) -> Ended {
-    let status = head.status.as_u16();
     let length = body.len();
-    witness.answered(status);
     witness.release();
-    if http.write_response_header(Box::new(head)).await.is_err() {
+    if say(http, head, witness).await.is_err() {
         return Ended::Gone;
     }
     witness.body(length);
@@ -160,10 +158,19 @@ pub(super) async fn send(
 
 /// Begins a stream. HTTP/1.0 knows no chunks: there the connection's end ends it.
 pub(super) async fn begin(http: &mut ServerSession, mut head: ResponseHeader, witness: &mut dyn Witness) -> Result<()> {
-    if http.req_header().version != http::Version::HTTP_10 {
-        head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+    match http.req_header().version {
+        http::Version::HTTP_10 => http.set_keepalive(None),
+        _ => head.insert_header(header::TRANSFER_ENCODING, "chunked")?,
+    }
+    witness.streams();
+    say(http, head, witness).await
+}
+
+/// Sends a head. A stop may have been asked for since the call began.
+async fn say(http: &mut ServerSession, head: ResponseHeader, witness: &mut dyn Witness) -> Result<()> {
+    if witness.ends_connection() {
+        http.set_keepalive(None);
     }
     witness.answered(head.status.as_u16());
-    witness.streams();
     http.write_response_header(Box::new(head)).await
 }

@@ -16,6 +16,8 @@ pub trait Witness: Send {
     fn body(&mut self, bytes: usize);
     /// What comes next ends it: places that others wait for are free.
     fn release(&mut self);
+    /// Whether the client's connection ends with this answer.
+    fn ends_connection(&self) -> bool;
     /// How much of the time until the first upstream was asked was Tollgate's own.
     fn own(&self) -> Option<Duration>;
     /// What the operator should know.

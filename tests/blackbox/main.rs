@@ -28,6 +28,7 @@ mod log;
 mod messages;
 mod metrics;
 mod model_calls;
+mod model_ends;
 mod model_faults;
 mod model_rights;
 mod models;
