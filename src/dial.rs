@@ -131,12 +131,26 @@ pub fn meaning(error: &Error) -> Rejection {
     }
 }
 
+/// Whether a request that met `error` on a connection that was `reused` or not got no answer there that had begun, so that another
+/// connection may do better: the connection had died, or the other side says that it has not looked at the request.
+pub fn is_unheard(error: &Error, reused: bool) -> bool {
+    // Pingora's words when a connection ended within a head that it had begun to read.
+    const READ: &str = "bytes already read: ";
+    let mut retry = error.retry;
+    retry.decide_reuse(reused);
+    let text = error.to_string();
+    let has_begun = text.split_once(READ).is_some_and(|(_, count)| !count.starts_with('0'));
+    retry.retry() && !has_begun
+}
+
 /// What went wrong, without what the other side sent: Pingora puts heads it cannot read into its messages.
 pub fn described(error: &Error) -> String {
     let (source, kind) = (error.esource().as_str(), error.etype().as_str());
     let cause = error.root_cause();
-    match cause.downcast_ref::<Error>() {
+    let text = match cause.downcast_ref::<Error>() {
         Some(_) => format!("{source} {kind}"),
         None => format!("{source} {kind}: {cause}"),
-    }
+    };
+    // Nobody has named the side of an error of a connection of our own.
+    text.trim_start().to_owned()
 }

@@ -47,8 +47,7 @@ pub(super) fn while_proxying(
     // Only proof of not having been processed makes Pingora decide for itself.
     let unprocessed = matches!(error.etype(), ErrorType::H2Error | ErrorType::H2Downgrade)
         && matches!(error.retry, RetryType::Decided(true));
-    error.retry.decide_reuse(reused);
-    let stale = reused && error.retry() && !has_begun_to_answer(&error);
+    let stale = reused && dial::is_unheard(&error, reused);
     let idempotent = session.req_header().method.is_idempotent();
     let wanted = idempotent || ctx.member().is_some_and(|member| member.retry_non_idempotent);
     let same = repeatable && (unprocessed || (stale && wanted));
@@ -66,13 +65,6 @@ pub(super) fn while_proxying(
 /// Whether the client has been sent nothing, and what it sent can be sent again.
 fn is_unanswered(session: &Session, ctx: &RequestCtx) -> bool {
     session.response_written().is_none() && !session.as_ref().retry_buffer_truncated() && ctx.rejection.is_none()
-}
-
-/// Pingora's words when a connection ended within a head that it had begun to read.
-fn has_begun_to_answer(error: &Error) -> bool {
-    const READ: &str = "bytes already read: ";
-    let text = error.to_string();
-    text.split_once(READ).is_some_and(|(_, count)| !count.starts_with('0'))
 }
 
 /// What an error means for the client. None: the client is gone, and nobody is left to answer.

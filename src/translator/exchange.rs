@@ -8,18 +8,20 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use parking_lot::Mutex;
 use pingora::ErrorType;
 use pingora::http::RequestHeader;
-use pingora::prelude::{Error, HttpPeer, OrErr, Result};
+use pingora::prelude::{HttpPeer, OrErr, Result};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::client::HttpSession;
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::time::{self, timeout, timeout_at};
 
 use super::asking::Question;
 use super::serve::{Count, Tally, Wish};
-use super::{Translator, Witness, relay, reply, whole};
+use super::{Translator, Witness, relay, reply, upload, whole};
 use crate::dial::{self, Terms};
+use crate::limit::Held;
 use crate::provider::{self, Operation, Style};
 use crate::rejection::{Rejection, UpstreamFault};
 use crate::snapshot::{Asked, Deployment, Member, Outcome, Service};
@@ -38,12 +40,16 @@ pub(super) struct Attempt<'a> {
     pub(super) asked: &'a Asked,
     pub(super) member: &'a Member,
     pub(super) count: Count,
+    /// What it has taken of the deployment's limits.
+    pub(super) held: &'a Mutex<Held>,
 }
 
 /// An upstream's answer whose head has come.
 pub(super) struct Answer {
     pub(super) session: HttpSession,
     pub(super) peer: HttpPeer,
+    /// Whether the request was sent whole.
+    pub(super) asked_whole: bool,
     /// The longest silence in it.
     pub(super) silence: Duration,
     /// What was left out of the request.
@@ -60,11 +66,6 @@ enum Failure {
     Ours(Rejection),
     /// The client has left.
     Gone,
-}
-
-/// An upstream has failed, and another may do better.
-pub(super) fn failed(rejection: Rejection) -> Tally {
-    Tally::Failed { rejection, outcome: Outcome::Failed, wait: None }
 }
 
 impl Attempt<'_> {
@@ -93,10 +94,25 @@ impl Attempt<'_> {
         Duration::try_from_secs_f64(wanted).ok()
     }
 
-    /// What a failure says of the upstream: nothing, where only the client was in a hurry.
+    /// What a failure says of the upstream: nothing, where only the client was in a hurry; and of an error within an answer what
+    /// its status would.
     pub(super) fn outcome(&self, rejection: &Rejection) -> Outcome {
-        let hurried = self.wanted_silence().is_some_and(|wanted| wanted < self.usual_silence());
-        if *rejection == Rejection::UpstreamTimeout && hurried { Outcome::Elsewhere } else { Outcome::Failed }
+        let hurried = || self.wanted_silence().is_some_and(|wanted| wanted < self.usual_silence());
+        match rejection {
+            Rejection::UpstreamTimeout if hurried() => Outcome::Elsewhere,
+            Rejection::UpstreamSaid { problem, retry_after } => Outcome::of(problem.status, *retry_after),
+            _ => Outcome::Failed,
+        }
+    }
+
+    /// An upstream has failed so; another may do better.
+    pub(super) fn failed(&self, rejection: Rejection) -> Tally {
+        Tally::Failed { outcome: self.outcome(&rejection), rejection, wait: None }
+    }
+
+    /// What comes next ends the answer: the deployment's place is free.
+    pub(super) fn release(&self) {
+        drop(std::mem::take(&mut *self.held.lock()));
     }
 }
 
@@ -122,7 +138,10 @@ impl Translator {
     ) -> Tally {
         if let Some(counted) = whole::tokens(attempt).await {
             return match counted {
-                Ok(body) => Tally::Answered(reply::whole(http, attempt.wish, witness, body).await),
+                Ok(body) => {
+                    attempt.release();
+                    Tally::Answered(reply::whole(http, attempt.wish, witness, body).await)
+                }
                 Err(rejection) => Tally::Failed { rejection, outcome: Outcome::Fine, wait: None },
             };
         }
@@ -130,19 +149,16 @@ impl Translator {
             Ok(answer) => answer,
             Err(Failure::Gone) => return Tally::Gone,
             Err(Failure::Ours(rejection)) => return Tally::Failed { rejection, outcome: Outcome::Fine, wait: None },
-            Err(Failure::Upstream(rejection)) => {
-                let outcome = attempt.outcome(&rejection);
-                return Tally::Failed { rejection, outcome, wait: None };
-            }
+            Err(Failure::Upstream(rejection)) => return attempt.failed(rejection),
         };
         let Some(head) = answer.session.response_header() else {
-            return failed(Rejection::UpstreamFailed(UpstreamFault::Protocol));
+            return attempt.failed(Rejection::UpstreamFailed(UpstreamFault::Protocol));
         };
         let is_stream = attempt.wish.asking.streams() && reply::is_event_stream(&head.headers);
         match head.status {
             StatusCode::OK if reply::is_coded(&head.headers) => {
                 witness.note("the upstream's answer has a content-encoding that was not asked for");
-                failed(Rejection::UpstreamFailed(UpstreamFault::Protocol))
+                attempt.failed(Rejection::UpstreamFailed(UpstreamFault::Protocol))
             }
             StatusCode::OK if is_stream => relay::stream(self, http, attempt, answer, witness).await,
             StatusCode::OK => whole::answer(self, http, attempt, answer, witness).await,
@@ -168,7 +184,9 @@ impl Translator {
         let silence = attempt.silence();
         match reply::unless_gone(http, self.exchange(attempt, &request, &body, silence, witness)).await {
             None => Err(Failure::Gone),
-            Some(Ok((session, peer))) => Ok(Answer { session, peer, silence, dropped, native }),
+            Some(Ok((session, peer, asked_whole))) => {
+                Ok(Answer { session, peer, asked_whole, silence, dropped, native })
+            }
             Some(Err((rejection, note))) => {
                 if let Some(note) = note {
                     witness.note(&note);
@@ -179,7 +197,7 @@ impl Translator {
     }
 
     /// Sends the request and waits for the head of the answer. A pooled connection that turns out to be dead before a byte of
-    /// it has come is nobody's failure: another takes its place, once.
+    /// it has come is nobody's failure: another takes its place, once, and so it is where a server says that it has not looked.
     async fn exchange(
         &self,
         attempt: Attempt<'_>,
@@ -187,18 +205,21 @@ impl Translator {
         body: &Bytes,
         silence: Duration,
         witness: &mut dyn Witness,
-    ) -> Result<(HttpSession, HttpPeer), (Rejection, Option<String>)> {
+    ) -> Result<(HttpSession, HttpPeer, bool), (Rejection, Option<String>)> {
+        // Who waits for an answer waits for a connection too.
+        let end = time::Instant::now() + silence;
+        let late = |_| (Rejection::UpstreamTimeout, None);
         let mut fresh = false;
         loop {
-            let (mut session, peer, reused) = self.connect(attempt, fresh).await?;
+            let (mut session, peer, reused) = timeout_at(end, self.connect(attempt, fresh)).await.map_err(late)??;
             witness.connected(reused);
             session.set_read_timeout(None);
             session.set_write_timeout(Some(silence));
-            match timeout(silence, sent(&mut session, request.clone(), body.clone())).await {
-                Ok(Ok(())) => return Ok((session, peer)),
-                Ok(Err(_)) if reused && !fresh => fresh = true,
-                Ok(Err(error)) => return Err((dial::meaning(&error), Some(dial::described(&error)))),
-                Err(_) => return Err((Rejection::UpstreamTimeout, None)),
+            let sent = upload::sent(&mut session, request.clone(), body.clone());
+            match timeout_at(end, sent).await.map_err(late)? {
+                Ok(whole) => return Ok((session, peer, whole)),
+                Err(error) if !fresh && dial::is_unheard(&error, reused) => fresh = true,
+                Err(error) => return Err((dial::meaning(&error), Some(dial::described(&error)))),
             }
         }
     }
@@ -229,26 +250,15 @@ impl Translator {
 
     /// Gives a connection back that has nothing left to say; any other is closed. The end of what is over already may still be
     /// on its way.
-    pub(super) async fn done_with(&self, mut answer: Answer, idle: Duration) {
+    pub(super) async fn done_with(&self, mut answer: Answer) {
         let more = async { while let Ok(Some(_)) = answer.session.read_response_body().await {} };
         let _ = timeout(LAST, more).await;
-        if answer.session.response_done() {
-            self.connector.release_http_session(answer.session, &answer.peer, Some(idle)).await;
+        if answer.asked_whole && answer.session.response_done() {
+            // One that was made for this request alone stays for none.
+            let idle = answer.peer.options.idle_timeout;
+            self.connector.release_http_session(answer.session, &answer.peer, idle).await;
         } else {
             answer.session.shutdown().await;
-        }
-    }
-}
-
-/// Sends the request and waits for the head of the answer.
-async fn sent(session: &mut HttpSession, request: RequestHeader, body: Bytes) -> Result<(), Box<Error>> {
-    session.write_request_header(Box::new(request)).await?;
-    session.write_request_body(body, true).await?;
-    session.finish_request_body().await?;
-    loop {
-        session.read_response_header().await?;
-        if !session.response_header().is_some_and(|head| head.status.is_informational()) {
-            return Ok(());
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The translation service: a request for a model is answered here, inside the process.
 //!
 //! `asking` reads a request and finds its model, `serve` goes from deployment to deployment until one answers, `exchange` is
-//! one of them asked once, `relay` passes a stream on and `whole` an answer of one piece; `reply` writes what the client sees,
-//! and `witness` hears how it went. `hosted` is all of it without a proxy, `alone` without a server.
+//! one of them asked once, `upload` the request on its way there, `relay` passes a stream on and `whole` an answer of one piece;
+//! `reply` writes what the client sees, and `witness` hears how it went. `hosted` is all of it without a proxy, `alone` without a
+//! server.
 //! The law: nothing of a request is sent to a model before it is admitted; a request is tried again only while its client has
 //! not been sent a byte; a client that leaves ends the call to the model; nothing grows with a stream's length.
 //!
@@ -16,6 +17,7 @@ mod list;
 mod relay;
 mod reply;
 mod serve;
+mod upload;
 mod whole;
 mod witness;
 

@@ -76,7 +76,7 @@ pub(super) async fn stream(
         let (piece, end) = relay.pass(heard);
         // Nothing has been sent: another may do better.
         if let (Some(End::Failed(rejection)), false) = (&end, relay.begun) {
-            return Tally::Failed { outcome: attempt.outcome(rejection), rejection: rejection.clone(), wait: None };
+            return attempt.failed(rejection.clone());
         }
         let sends = !piece.is_empty() || end.is_some();
         if sends && relay.send(http, piece, end.is_some(), witness).await.is_err() {
@@ -85,7 +85,7 @@ pub(super) async fn stream(
         match end {
             None => {}
             Some(End::Whole) => {
-                translator.done_with(relay.answer, attempt.wish.snapshot.idle).await;
+                translator.done_with(relay.answer).await;
                 return Tally::Answered(Ended::Whole);
             }
             Some(End::Failed(rejection)) => {
@@ -180,6 +180,7 @@ impl Relay<'_> {
         }
         self.quiet = Instant::now() + QUIET;
         if last {
+            self.attempt.release();
             witness.release();
         }
         witness.body(piece.len());

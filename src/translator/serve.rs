@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
+use parking_lot::Mutex;
 use pingora::protocols::http::ServerSession;
 use tokio::time::sleep;
 
@@ -15,7 +16,7 @@ use super::exchange::Attempt;
 use super::{Translator, Witness, reply};
 use crate::clock::Moment;
 use crate::rejection::Rejection;
-use crate::snapshot::{Asked, Group, NoMember, Outcome, Service, Snapshot, Tried};
+use crate::snapshot::{Asked, Group, NoMember, Outcome, Picked, Service, Snapshot, Tried};
 
 /// How long a second attempt at the same deployment waits; the third twice as long, and so on.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -157,16 +158,11 @@ impl Translator {
                     break;
                 }
             };
-            let member = group.member(picked.number);
-            let attempt = Attempt { wish, asked, member, count: *count };
-            match self.attempt(http, attempt, witness).await {
+            tried.push(picked.number);
+            match self.try_member(http, (wish, asked, group), picked, *count, witness).await {
                 Tally::Failed { rejection, outcome, wait } => {
-                    if group.has_several() {
-                        member.health.note(outcome, models.patience, Moment::now().steady);
-                    }
                     let again = outcome.may_differ() && left > 0;
                     failed = Some((rejection, outcome, wait));
-                    tried.push(picked.number);
                     if !again {
                         break;
                     }
@@ -178,6 +174,30 @@ impl Translator {
         }
         let (rejection, outcome, wait) = failed.unwrap_or((Rejection::Internal, Outcome::Fine, None));
         Tally::Failed { rejection, outcome, wait }
+    }
+
+    /// Asks one member, and notes how it did.
+    async fn try_member(
+        &self,
+        http: &mut ServerSession,
+        (wish, asked, group): (Wish<'_>, &Asked, &Group),
+        picked: Picked,
+        count: Count,
+        witness: &mut dyn Witness,
+    ) -> Tally {
+        let (member, held) = (group.member(picked.number), Mutex::new(picked.held));
+        let attempt = Attempt { wish, asked, member, count, held: &held };
+        let tally = self.attempt(http, attempt, witness).await;
+        let outcome = match &tally {
+            Tally::Failed { outcome, .. } => Some(*outcome),
+            // Too late for another, but not for the next request.
+            Tally::Answered(Ended::Told(rejection)) => Some(attempt.outcome(rejection)),
+            Tally::Answered(Ended::Whole | Ended::Gone) | Tally::Gone => None,
+        };
+        if let Some(outcome) = outcome.filter(|_| group.has_several()) {
+            member.health.note(outcome, wish.snapshot.models.patience, Moment::now().steady);
+        }
+        tally
     }
 }
 

@@ -12,7 +12,7 @@ use pingora::protocols::http::ServerSession;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::exchange::{Answer, Attempt, failed};
+use super::exchange::{Answer, Attempt};
 use super::reply::{self, JSON};
 use super::serve::Tally;
 use super::{Translator, Witness};
@@ -40,7 +40,7 @@ pub(super) async fn answer(
         Read::Gone => return Tally::Gone,
         Read::Failed(rejection, note) => {
             witness.note(&note);
-            return failed(rejection);
+            return attempt.failed(rejection);
         }
         Read::Whole(body) => body,
     };
@@ -53,13 +53,14 @@ pub(super) async fn answer(
         Ok((body, false)) => (body, JSON.to_owned()),
         Err(problem) => {
             witness.note("the upstream's answer is not one of its API");
-            return failed(Rejection::UpstreamSaid { problem, retry_after: None });
+            return attempt.failed(Rejection::UpstreamSaid { problem, retry_after: None });
         }
     };
     let Ok(head) = reply::head(attempt, &answer, &kind, Some(body.len()), witness) else {
-        return failed(Rejection::Internal);
+        return attempt.failed(Rejection::Internal);
     };
-    translator.done_with(answer, attempt.wish.snapshot.idle).await;
+    translator.done_with(answer).await;
+    attempt.release();
     Tally::Answered(reply::send(http, head, body, witness).await)
 }
 
@@ -106,11 +107,11 @@ pub(super) async fn refusal(
         Read::Whole(body) => body,
         Read::Failed(..) => Bytes::new(),
     };
-    translator.done_with(answer, attempt.wish.snapshot.idle).await;
+    translator.done_with(answer).await;
     witness.note(&format!("the upstream answered {status}"));
     // Anything that is neither an answer nor a refusal, a redirect above all, is none of this API.
     if status < 400 {
-        return failed(Rejection::UpstreamFailed(UpstreamFault::Protocol));
+        return attempt.failed(Rejection::UpstreamFailed(UpstreamFault::Protocol));
     }
     let problem = failure::upstream_problem(status, &body);
     let message = attempt.wish.snapshot.scrub.clean(&problem.message);

@@ -1,0 +1,81 @@
+//! A request on its way to a model's server, until the head of the answer is in.
+//!
+//! The law: a server is heard also where it answers before it has read all, as one does that finds a request too large: what is
+//! left is not sent then, and the connection serves no other request.
+//!
+//! It sets no clock: whoever waits for it does.
+
+use std::future::ready;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pingora::http::RequestHeader;
+use pingora::prelude::{Error, Result};
+use pingora::protocols::http::client::HttpSession;
+use pingora::{ErrorType, RetryType};
+use tokio::time::timeout;
+
+/// What is sent between two looks at whether the server has answered.
+const PIECE: usize = 64 << 10;
+/// How long the answer of a server is waited for that reads no further.
+const LAST_WORD: Duration = Duration::from_millis(100);
+
+/// Sends the request and waits for the head of the answer. Whether the request was sent whole.
+pub(super) async fn sent(session: &mut HttpSession, request: RequestHeader, body: Bytes) -> Result<bool, Box<Error>> {
+    let mut error = match write(session, request, body).await {
+        Ok(whole) => {
+            read(session).await?;
+            return Ok(whole);
+        }
+        Err(error) => error,
+    };
+    // Who closes has often said why, and the end has overtaken it.
+    if let Ok(Ok(())) = timeout(LAST_WORD, read(session)).await {
+        return Ok(false);
+    }
+    // Half a request is none; a pooled connection may just have died.
+    if *error.etype() == ErrorType::WriteError {
+        error.retry = RetryType::ReusedOnly;
+    }
+    Err(error)
+}
+
+/// Sends the request, unless the server says no meanwhile.
+async fn write(session: &mut HttpSession, request: RequestHeader, mut rest: Bytes) -> Result<bool, Box<Error>> {
+    session.write_request_header(Box::new(request)).await?;
+    loop {
+        let piece = rest.split_to(rest.len().min(PIECE));
+        session.write_request_body(piece, rest.is_empty()).await?;
+        if rest.is_empty() {
+            session.finish_request_body().await?;
+            return Ok(true);
+        }
+        if has_refused(session).await? {
+            return Ok(false);
+        }
+    }
+}
+
+/// Whether the server has refused by now what it is still being sent.
+async fn has_refused(session: &mut HttpSession) -> Result<bool, Box<Error>> {
+    if !has_answered(session) {
+        tokio::select! {
+            biased;
+            read = session.read_response_header() => read?,
+            () = ready(()) => {}
+        }
+    }
+    Ok(has_answered(session) && session.response_header().is_some_and(|head| !head.status.is_success()))
+}
+
+async fn read(session: &mut HttpSession) -> Result<(), Box<Error>> {
+    while !has_answered(session) {
+        session.read_response_header().await?;
+    }
+    Ok(())
+}
+
+/// Whether the head of an answer is in, which no interim one is.
+fn has_answered(session: &HttpSession) -> bool {
+    session.response_header().is_some_and(|head| !head.status.is_informational())
+}
