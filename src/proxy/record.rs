@@ -99,7 +99,9 @@ impl RequestRecord {
             self.method = unknown_method();
         }
         self.version = header.version;
-        self.call_id = chosen(&header.headers).unwrap_or_else(new_call_id);
+        // And a legal id.
+        let is_known = |id: &String| snapshot.keyring.occurs_in(id.as_bytes());
+        self.call_id = chosen(&header.headers).filter(|id| !is_known(id)).unwrap_or_else(new_call_id);
     }
 
     /// Takes what is known of one whose head could not be read.

@@ -166,6 +166,19 @@ fn a_key_in_a_path_is_refused_and_not_logged() {
 }
 
 #[test]
+fn a_key_is_no_id_of_a_call() {
+    let origin = Origin::plain();
+    let gate = gate(&origin, true);
+    for id in [KEY.to_owned(), format!("a.{KEY}")] {
+        let answer = send(gate.port, &format!("POST /open HTTP/1.1\nx-litellm-call-id: {id}"), b"{}");
+        assert_eq!(answer.status(), 200);
+        assert!(answer.one("x-litellm-call-id").is_some() && !answer.everything().contains(KEY));
+    }
+    crate::support::wait_until("two lines are logged", || gate.log().matches("\"call_id\"").count() == 2);
+    assert!(!gate.log().contains(KEY), "{}", gate.log());
+}
+
+#[test]
 fn google_clients_send_the_key_in_the_query() {
     let origin = Origin::plain();
     let gate = Gate::routes(&[format!(
