@@ -1,4 +1,4 @@
-//! Which of a model's choices is the answer.
+//! Which of a model's choices is the answer, and whether it has ended.
 
 use serde_json::Value;
 
@@ -9,4 +9,9 @@ pub(super) fn first(answer: &Value) -> Option<&Value> {
         None | Some(Value::Null) => true,
         Some(index) => index.as_u64() == Some(0),
     })
+}
+
+/// Why a choice has ended. Some servers write an empty reason in every chunk until there is one.
+pub(super) fn finish(choice: &Value) -> Option<&str> {
+    choice.get("finish_reason")?.as_str().filter(|reason| !reason.is_empty())
 }

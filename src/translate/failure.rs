@@ -42,9 +42,12 @@ pub fn upstream_problem(status: u16, body: &[u8]) -> Problem {
     problem(status, &said, "and did not say why")
 }
 
-/// What is told of an answer, or a chunk of one, that is an error although its status was none.
+/// What is told of an answer, a chunk of one, or a choice, that is an error although its status was none.
 pub fn within(answer: &Value) -> Option<Refusal> {
-    let error = answer.get("error").filter(|error| !error.is_null() && **error != Value::Bool(false))?;
+    // Some send a list of one, and some the error with nothing around it.
+    let answer = answer.get(0).unwrap_or(answer);
+    let bare = answer.get("object").filter(|kind| **kind == "error").map(|_| answer);
+    let error = answer.get("error").filter(|error| !error.is_null() && **error != Value::Bool(false)).or(bare)?;
     let said = Said::read(answer);
     let problem = problem(implied(error), &said, "within its answer and did not say why");
     Some(Refusal { status: problem.status, place: String::new(), message: problem.message })
@@ -266,7 +269,18 @@ mod tests {
             let answer = serde_json::from_str(&format!(r#"{{"error":{error}}}"#)).expect("JSON");
             assert_eq!(within(&answer).map(|refusal| refusal.status), Some(status), "{error}");
         }
-        for fine in [r#"{"error":null}"#, r#"{"error":false}"#, "{}", "[]", "7"] {
+        for (answer, status) in [
+            (r#"[{"error":{"code":429,"message":"m"}}]"#, 429),
+            (r#"{"object":"error","message":"m","type":"BadRequestError","code":400}"#, 400),
+            (r#"{"object":"error","message":"m","code":null}"#, 502),
+            (r#"{"object":"error","error":null}"#, 502),
+        ] {
+            let told = within(&serde_json::from_str(answer).expect("JSON"));
+            assert_eq!(told.map(|refusal| refusal.status), Some(status), "{answer}");
+        }
+        for fine in
+            [r#"{"error":null}"#, r#"{"error":false}"#, r#"{"object":"chat.completion"}"#, "{}", "[]", "[7]", "7"]
+        {
             assert_eq!(within(&serde_json::from_str(fine).expect("JSON")), None, "{fine}");
         }
     }

@@ -170,8 +170,7 @@ fn pass(
         let Problem { status, message } = failure::upstream_problem(502, data);
         return Err(Refusal { status, place: String::new(), message });
     }
-    let reason = choice::first(&chunk).and_then(|choice| choice.get("finish_reason"));
-    *has_finished |= reason.is_some_and(|reason| !reason.is_null());
+    *has_finished |= choice::first(&chunk).and_then(choice::finish).is_some();
     stream.event(Event::Chunk(&chunk), out)
 }
 
@@ -227,12 +226,14 @@ mod tests {
     #[test]
     fn a_stream_ends_in_order_or_fails() {
         let other = r#"{"choices":[{"index":1,"finish_reason":"stop"}]}"#;
+        let empty = r#"{"choices":[{"index":0,"finish_reason":""}]}"#;
         for (stream, expected) in [
             ("data: {}\n\ndata: [DONE]\n\n".to_owned(), "{}\ndone\n".to_owned()),
             ("data: {}\n\ndata: [DONE]".into(), "{}\ndone\n".into()),
             ("data: [DONE]\n\ndata: {}\n\n".into(), "done\n".into()),
             (format!("data: {STOP}\n\n"), format!("{STOP}\ndone\n")),
             (format!("data: {STOP}"), format!("{STOP}\ndone\n")),
+            (format!("data: {empty}\n\n"), format!("{empty}\n{CUT}\n")),
             (format!("data: {STOP}\n\ndata: {{}}\n\n"), format!("{STOP}\n{{}}\ndone\n")),
             (format!("data: {other}\n\n"), format!("{other}\n{CUT}\n")),
             ("data: {}\n\n".into(), format!("{{}}\n{CUT}\n")),

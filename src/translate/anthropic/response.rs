@@ -34,16 +34,18 @@ pub(super) fn message(call: &str, notes: &Notes, answer: &Value) -> Result<Vec<u
     let choices = answer.get("choices").and_then(Value::as_array);
     let choice = choice::first(answer).or_else(|| choices.and_then(|choices| choices.first()));
     let Some(choice) = choice else { return Err(Refusal::upstream("The upstream's answer has no choices.")) };
-    let Some(said) = choice.get("message").filter(|said| !said.is_null()) else {
-        return Err(Refusal::upstream("The upstream's answer has no message."));
-    };
+    let mut stop = Stop::default();
+    stop.take(choice, &notes.stop)?;
     let field = |name| answer.get(name).and_then(Value::as_str);
     let id = ids::message(field("id"), call);
     let mut content =
         Content { id: &id, notes, blocks: Vec::new(), given: HashSet::new(), calls: 0, said: 0, refuses: false };
-    pieces::read(said, &mut |piece| content.take(piece))?;
-    let mut stop = Stop::default();
-    stop.take(choice, &notes.stop)?;
+    match choice.get("message").filter(|said| !said.is_null()) {
+        Some(said) => pieces::read(said, &mut |piece| content.take(piece))?,
+        // A filter may leave nothing of it.
+        None if stop.is_filtered() => {}
+        None => return Err(Refusal::upstream("The upstream's answer has no message.")),
+    }
     let mut usage = Usage::default();
     usage.take(answer.get("usage").unwrap_or(&Value::Null));
     let stop = stop.told(content.calls > 0, content.refuses);

@@ -82,7 +82,8 @@ impl Identity {
 fn word(frame: sse::Frame<'_>, is_messages: bool) -> Word {
     let holds = |needle: &[u8]| memmem::find(frame.data, needle);
     // Within a text the quotes would have backslashes.
-    if frame.name == b"error" || (holds(b"\"error\"").is_some() && frame.data.trim_ascii().first() == Some(&b'{')) {
+    let is_json = || matches!(frame.data.trim_ascii().first(), Some(b'{' | b'['));
+    if frame.name == b"error" || (holds(b"\"error\"").is_some() && is_json()) {
         let value = json::read(frame.data, Limits::EVENT).unwrap_or_default();
         if let Some(refusal) = failure::within(&value) {
             return Word::Failed(refusal);
@@ -101,8 +102,9 @@ fn word(frame: sse::Frame<'_>, is_messages: bool) -> Word {
     const FINISH: &[u8] = b"\"finish_reason\"";
     let reason = holds(FINISH).and_then(|at| frame.data.get(at + FINISH.len()..));
     let value = reason.map(|rest| rest.trim_ascii_start()).and_then(|rest| rest.strip_prefix(b":"));
-    match value.map(|value| value.trim_ascii_start().first() == Some(&b'"')) {
-        Some(true) => Word::Finished,
+    match value.map(<[u8]>::trim_ascii_start) {
+        // Some servers write an empty reason in every chunk until there is one.
+        Some(value) if value.starts_with(b"\"") && !value.starts_with(b"\"\"") => Word::Finished,
         _ => Word::On,
     }
 }
@@ -272,6 +274,7 @@ mod tests {
             (format!("{chat}data: [DONE]\n\n"), false, true, true),
             (format!("{chat}data: [DONE]"), false, false, true),
             (chat.replace("\"stop\"", "null"), false, false, false),
+            (chat.replace("\"stop\"", "\"\""), false, false, false),
             ("data: {}\n\n".into(), false, false, false),
             (String::new(), false, false, false),
             (messages.into(), true, true, true),
@@ -296,6 +299,8 @@ mod tests {
                 true,
             ),
             ("data: {\"x\":1}\n\nevent: error\ndata: secret\n\n", false),
+            ("data: {\"x\":1}\n\ndata: [{\"error\":{\"message\":\"secret\"}}]\n\ndata: {}\n\n", false),
+            ("data: {\"x\":1}\n\ndata: {\"object\":\"error\",\"message\":\"secret\"}\n\ndata: [DONE]\n\n", false),
         ] {
             for size in 1..=text.len() {
                 let mut identity = if of_messages { Identity::of_messages("id") } else { Identity::default() };
