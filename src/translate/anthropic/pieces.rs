@@ -1,7 +1,8 @@
 //! What a model said, piece by piece: a `message` of an answer and a `delta` of a chunk have the same fields.
 //!
 //! The law: whatever a server may call them, reasoning, text, a refusal and calls of tools are found, in this order; a kind of
-//! content that Messages cannot hold is refused. Annotations and what else stands beside is not looked at.
+//! content that Messages cannot hold is refused, within the content or beside it. Annotations and what else stands there is not
+//! looked at.
 
 use std::borrow::Cow;
 
@@ -37,6 +38,12 @@ type Each<'e, 'a> = &'e mut dyn FnMut(Piece<'a>) -> Result<(), Refusal>;
 /// What is no message, and what `each` refuses.
 pub(super) fn read<'a>(said: &'a Value, each: Each<'_, 'a>) -> Result<(), Refusal> {
     let Value::Object(said) = said else { return Err(Refusal::upstream("The upstream's message is not an object.")) };
+    // OpenAI's field for what it speaks, and OpenRouter's for what it paints.
+    for field in ["audio", "images"] {
+        if said.get(field).is_some_and(says_something) {
+            return Err(cannot_hold(field));
+        }
+    }
     // Servers that send both say the same in both.
     for field in ["reasoning_content", "reasoning"] {
         if let Some(text) = text(said.get(field)) {
@@ -77,6 +84,21 @@ fn text(value: Option<&Value>) -> Option<&str> {
     value.and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
+/// Whether a field that many servers write empty has something in it.
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(map) => !map.is_empty(),
+        Value::Bool(_) | Value::Number(_) => true,
+    }
+}
+
+fn cannot_hold(kind: &str) -> Refusal {
+    Refusal::upstream(format!("The upstream's answer has content that Messages cannot hold: {kind}."))
+}
+
 /// A part of content that is a list.
 fn part<'a>(part: &'a Value, each: Each<'_, 'a>) -> Result<(), Refusal> {
     if let Value::String(text) = part {
@@ -99,9 +121,7 @@ fn part<'a>(part: &'a Value, each: Each<'_, 'a>) -> Result<(), Refusal> {
         Some("reference") => None,
         _ => {
             let kind: String = kind.unwrap_or("no type").chars().filter(|c| !c.is_control()).take(40).collect();
-            return Err(Refusal::upstream(format!(
-                "The upstream's answer has content that Messages cannot hold: {kind}."
-            )));
+            return Err(cannot_hold(&kind));
         }
     };
     piece.map_or(Ok(()), each)
