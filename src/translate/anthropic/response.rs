@@ -23,6 +23,9 @@ pub const ARGUMENTS: &str = "_arguments";
 /// Where arguments stand that are not JSON, as text.
 pub const MALFORMED: &str = "_malformed_arguments";
 
+/// The input of a tool that is given nothing.
+pub(super) const NONE: &str = "{}";
+
 /// The message that `answer` is, in the call `call`.
 ///
 /// # Errors
@@ -123,11 +126,14 @@ impl<'a> Content<'a> {
 }
 
 /// The input that `arguments` are.
-fn input(arguments: &str) -> Result<Box<RawValue>, Refusal> {
+///
+/// # Errors
+/// More values than are taken.
+pub(super) fn input(arguments: &str) -> Result<Box<RawValue>, Refusal> {
     let arguments = arguments.trim_ascii();
     let text = match json::read(arguments.as_bytes(), Limits::ANSWER) {
-        _ if arguments.is_empty() => "{}".to_owned(),
-        Ok(Value::Null) => "{}".to_owned(),
+        _ if arguments.is_empty() => NONE.to_owned(),
+        Ok(Value::Null) => NONE.to_owned(),
         Ok(Value::Object(_)) => arguments.to_owned(),
         Ok(value) => Value::Object(Map::from_iter([(ARGUMENTS.to_owned(), value)])).to_string(),
         Err(fault @ Fault::Nodes(_)) => {

@@ -9,16 +9,17 @@
 //! pieces, and a name that was told cannot be mended. Until then, a name of the same call that is another is its next piece,
 //! as the SDKs of OpenAI add it up; one that is the same is the name again.
 //!
-//! Arguments that are not JSON go out as they came: what was sent cannot be taken back. Blanks after the end of a call that is
-//! closed are left out; anything else there is refused.
+//! Arguments that begin as an object stream as they come, also where they turn out to be none: what was sent cannot be taken back.
+//! Others wait for their end, and are then what they are in a whole answer. Blanks after the end of a call that is closed are left
+//! out; anything else there is refused.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::super::Refusal;
 use super::blocks::Blocks;
 use super::extent::Extent;
-use super::ids;
 use super::pieces::Called;
+use super::{ids, response};
 
 /// What may wait, and be remembered of calls: 8 MiB, as much as one event of the upstream's stream may have.
 pub const HELD: usize = super::super::sse::LONGEST;
@@ -55,6 +56,8 @@ struct Call {
     extent: Extent,
     /// Some of its arguments have come: its name is whole.
     has_arguments: bool,
+    /// Whether they begin as an object, once that can be seen.
+    is_object: Option<bool>,
     /// Its block has been opened, under its id or one of ours.
     is_told: bool,
     is_closed: bool,
@@ -138,20 +141,37 @@ impl Turns {
         }
         call.extent.take(arguments);
         call.has_arguments |= !arguments.is_empty();
+        let first = arguments.trim_ascii_start().bytes().next();
+        call.is_object = call.is_object.or_else(|| first.map(|first| first == b'{'));
         if call.is_closed {
             return match arguments.trim_ascii().is_empty() {
                 true => self.hold(cost),
                 false => Err(Refusal::upstream("The upstream's tool call goes on after its arguments have ended.")),
             };
         }
-        if streams && !arguments.is_empty() {
-            self.blocks.json(arguments, out);
-        } else if !streams {
+        if streams && call.is_object == Some(true) && call.waiting.is_empty() {
+            if !arguments.is_empty() {
+                self.blocks.json(arguments, out);
+            }
+        } else {
             call.waiting.push_str(arguments);
             cost += arguments.len();
         }
         self.hold(cost)?;
+        if streams {
+            self.release(place, out);
+        }
         self.advance(names, out)
+    }
+
+    /// Says what has waited of the arguments of the call at `place`, whose block is open, if they are an object.
+    fn release(&mut self, place: usize, out: &mut Vec<u8>) {
+        let Some(call) = self.calls.get_mut(place) else { return };
+        if call.is_object == Some(true) && !call.waiting.is_empty() {
+            let waiting = std::mem::take(&mut call.waiting);
+            self.held = self.held.saturating_sub(waiting.len());
+            self.blocks.json(&waiting, out);
+        }
     }
 
     /// The call that `piece` goes on with; none where it begins one. A call begins with a name.
@@ -210,7 +230,7 @@ impl Turns {
             if !is_over || self.queue.len() < 2 {
                 return Ok(());
             }
-            self.close(out);
+            self.close(out)?;
         }
     }
 
@@ -246,38 +266,42 @@ impl Turns {
                 let id = id.unwrap_or_else(|| ids::tool(names.message, place));
                 let name = names.tools.get(name).map_or(name, String::as_str);
                 self.blocks.open_tool(&id, name, out);
-                if !call.waiting.is_empty() {
-                    self.blocks.json(&call.waiting, out);
-                }
-                self.held = self.held.saturating_sub(call.waiting.len());
                 if let Some(call) = self.calls.get_mut(place) {
-                    call.waiting = String::new();
                     call.is_told = true;
                 }
+                self.release(place, out);
             }
         }
         self.is_open = true;
         true
     }
 
-    fn close(&mut self, out: &mut Vec<u8>) {
-        self.blocks.close(out);
-        self.is_open = false;
+    fn close(&mut self, out: &mut Vec<u8>) -> Result<(), Refusal> {
         if let Some(Turn::Call(place)) = self.queue.pop_front()
             && let Some(call) = self.calls.get_mut(place)
         {
             call.is_closed = true;
+            let waiting = std::mem::take(&mut call.waiting);
+            self.held = self.held.saturating_sub(waiting.len());
+            // What has streamed does not wait; what is no object, or nothing, does.
+            let input = response::input(&waiting)?;
+            if input.get() != response::NONE {
+                self.blocks.json(input.get(), out);
+            }
         }
+        self.blocks.close(out);
+        self.is_open = false;
+        Ok(())
     }
 
     /// Nothing more comes: everything that waits is said, and closed.
     ///
     /// # Errors
-    /// A call that has never been given a name.
+    /// A call that has never been given a name, or whose arguments are too many.
     pub(super) fn end(&mut self, names: Names<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
         while !self.queue.is_empty() {
             if self.is_open || self.open(names, out) {
-                self.close(out);
+                self.close(out)?;
                 continue;
             }
             // Only a call without a name is not opened. A place that was left empty is no call.
