@@ -277,7 +277,17 @@ fn only(value: &Value, fields: &[&str]) -> Judged {
 }
 
 fn usage(value: &Value) -> Judged {
-    let fields = ["input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"];
-    only(value, &fields)?;
-    holds(fields.iter().all(|field| value[*field].as_u64().is_some()), "usage is in whole numbers")
+    const TOTALS: [&str; 4] =
+        ["input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"];
+    const DETAILS: &str = "output_tokens_details";
+    match value.get(DETAILS) {
+        None => only(value, &TOTALS)?,
+        Some(details) => {
+            only(value, &[&TOTALS[..], &[DETAILS]].concat())?;
+            only(details, &["thinking_tokens"])?;
+            let (part, whole) = (details["thinking_tokens"].as_u64(), value["output_tokens"].as_u64());
+            holds(part.is_some() && part <= whole, "thinking is a part of the output")?;
+        }
+    }
+    holds(TOTALS.iter().all(|field| value[*field].as_u64().is_some()), "usage is in whole numbers")
 }

@@ -14,6 +14,7 @@ pub(super) struct Usage {
     completion: Option<u64>,
     read: Option<u64>,
     written: Option<u64>,
+    thinking: Option<u64>,
 }
 
 /// Anthropic's `usage`.
@@ -23,6 +24,14 @@ pub(super) struct Told {
     cache_creation_input_tokens: u64,
     cache_read_input_tokens: u64,
     output_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_tokens_details: Option<Details>,
+}
+
+/// A part of the output, where the upstream tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct Details {
+    thinking_tokens: u64,
 }
 
 impl Usage {
@@ -43,6 +52,8 @@ impl Usage {
             .or_else(|| detail("cache_write_tokens"))
             .or_else(|| own("cache_creation_input_tokens"));
         self.written = written.or(self.written);
+        let details = usage.get("completion_tokens_details");
+        self.thinking = details.and_then(|details| tokens(details.get("reasoning_tokens"))).or(self.thinking);
     }
 
     /// As it is told, where the request has about `estimated` tokens and the answer `bytes` of text.
@@ -50,11 +61,14 @@ impl Usage {
         let prompt = self.prompt.unwrap_or(estimated);
         let read = self.read.unwrap_or(0).min(prompt);
         let written = self.written.unwrap_or(0).min(prompt - read);
+        let output = self.completion.unwrap_or_else(|| bytes.div_ceil(4));
         Told {
             input_tokens: prompt - read - written,
             cache_creation_input_tokens: written,
             cache_read_input_tokens: read,
-            output_tokens: self.completion.unwrap_or_else(|| bytes.div_ceil(4)),
+            output_tokens: output,
+            // Some servers count it beside the output.
+            output_tokens_details: self.thinking.map(|tokens| Details { thinking_tokens: tokens.min(output) }),
         }
     }
 }
@@ -62,7 +76,7 @@ impl Usage {
 impl Told {
     /// As a message begins: nothing has been said.
     pub(super) fn at_first(self) -> Self {
-        Self { output_tokens: 0, ..self }
+        Self { output_tokens: 0, output_tokens_details: None, ..self }
     }
 }
 
@@ -127,8 +141,28 @@ mod tests {
                 cache_creation_input_tokens: written,
                 cache_read_input_tokens: read,
                 output_tokens: output,
+                output_tokens_details: None,
             };
             assert_eq!(usage.told(77, 9), expected, "{said}");
+        }
+    }
+
+    #[test]
+    fn thinking_is_a_part_of_the_output() {
+        for (said, expected) in [
+            (r#"{"completion_tokens":5,"completion_tokens_details":{"reasoning_tokens":3}}"#, Some(3)),
+            (r#"{"completion_tokens":5,"completion_tokens_details":{"reasoning_tokens":0}}"#, Some(0)),
+            (r#"{"completion_tokens":5,"completion_tokens_details":{"reasoning_tokens":30}}"#, Some(5)),
+            (r#"{"completion_tokens":5,"completion_tokens_details":{"reasoning_tokens":-3}}"#, Some(0)),
+            (r#"{"completion_tokens":5,"completion_tokens_details":{"reasoning_tokens":null}}"#, None),
+            (r#"{"completion_tokens":5,"completion_tokens_details":null}"#, None),
+            (r#"{"completion_tokens":5}"#, None),
+        ] {
+            let mut usage = Usage::default();
+            usage.take(&serde_json::from_str(said).expect("JSON"));
+            let told = usage.told(0, 0);
+            assert_eq!(told.output_tokens_details.map(|details| details.thinking_tokens), expected, "{said}");
+            assert_eq!(told.at_first().output_tokens_details, None, "{said}");
         }
     }
 
