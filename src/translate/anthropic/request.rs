@@ -57,6 +57,8 @@ const KNOWN: &[&str] = &[
     "mcp_servers",
     "inference_geo",
     "cache_control",
+    "thread",
+    "compaction",
 ];
 
 /// What a request is for.
@@ -105,7 +107,7 @@ fn translated(body: &[u8], purpose: Purpose) -> Result<Translated, Refusal> {
     tools::read(&body, schemas, &names, &mut chat, &mut dropped)?;
     thinking::read(&body, &mut chat, &mut dropped)?;
     format::read(&body, &mut chat, &mut dropped)?;
-    refuse_elsewhere(&body)?;
+    refuse_elsewhere(&body, purpose)?;
     service(&body, &mut chat, &mut dropped)?;
     body.tell_rest(KNOWN, &mut dropped);
 
@@ -151,7 +153,7 @@ fn sampling(body: &Fields<'_, '_>, chat: &mut Chat) -> Result<Vec<String>, Refus
 }
 
 /// What only Anthropic's servers can keep.
-fn refuse_elsewhere(body: &Fields<'_, '_>) -> Result<(), Refusal> {
+fn refuse_elsewhere(body: &Fields<'_, '_>, purpose: Purpose) -> Result<(), Refusal> {
     let says_something = |value: &Value| match value {
         Value::Array(list) => !list.is_empty(),
         Value::Object(map) => !map.is_empty(),
@@ -163,8 +165,12 @@ fn refuse_elsewhere(body: &Fields<'_, '_>) -> Result<(), Refusal> {
         ("mcp_servers", "the model cannot call MCP servers by itself: connect them in the client and send their tools"),
         ("container", "there is no container to run code in: remove it"),
         ("inference_geo", "where the model runs is a matter of the model's name: remove it and choose the model"),
+        ("thread", "nobody keeps the conversation here: remove it and send all of its messages"),
+        ("compaction", "the model cannot write the block that is asked for: ask the model for a summary in a message"),
     ] {
-        if body.find(name).is_some_and(says_something) {
+        // The conversation is counted as it is sent.
+        let is_idle = purpose == Purpose::Count && name == "compaction";
+        if !is_idle && body.find(name).is_some_and(says_something) {
             return Err(body.refuse(name, why));
         }
     }
@@ -206,6 +212,7 @@ mod tests {
             (r#""max_tokens":7,"#, Some(7)),
             (r#""stream":true,"#, None),
             (r#""stream":"yes","max_tokens":7,"#, Some(7)),
+            (r#""compaction":{"type":"summarize"},"#, None),
         ] {
             let counted = request_to_count(format!("{{{fields}{rest}}}").as_bytes()).expect(fields);
             let mut asked = request(format!("{{\"max_tokens\":7,{rest}}}").as_bytes()).expect("a request");
@@ -232,6 +239,7 @@ mod tests {
             (format!(r#"{{"model":"m",{hi},"metadata":{{"a":1,"\u0061":2}}}}"#), 400, ""),
             (format!(r#"{{"model":"m",{hi},"system":"\ud83d"}}"#), 400, ""),
             (format!(r#"{{"model":"m",{hi},"mcp_servers":[1]}}"#), 400, "mcp_servers"),
+            (format!(r#"{{"model":"m",{hi},"thread":{{"type":"create"}}}}"#), 400, "thread"),
             (deep, 400, ""),
             (many, 413, ""),
         ] {

@@ -92,7 +92,8 @@ pub fn parts(block: &Fields<'_, '_>, kind: &str, out: &mut Vec<Value>, dropped: 
 }
 
 fn image(block: &Fields<'_, '_>, dropped: &mut Dropped) -> Result<Value, Refusal> {
-    block.tell_rest(&["type", "source", "cache_control"], dropped);
+    block.tell_rest(&["type", "source", "transformations", "cache_control"], dropped);
+    transformations(block, dropped)?;
     let source = source(block)?;
     let url = match source.needed_text("type")? {
         "base64" => data_url(&source, IMAGES)?,
@@ -109,6 +110,20 @@ fn image(block: &Fields<'_, '_>, dropped: &mut Dropped) -> Result<Value, Refusal
         _ => return Err(source.refuse("type", "Input should be 'base64' or 'url'")),
     };
     Ok(object([("type", "image_url".into()), ("image_url", object([("url", url.into())]))]))
+}
+
+/// What is to be done to an image: OpenAI scales one down as Anthropic does, but never says so.
+fn transformations(block: &Fields<'_, '_>, dropped: &mut Dropped) -> Result<(), Refusal> {
+    const NAME: &str = "oversized_image";
+    let Some(asked) = block.object("transformations")? else { return Ok(()) };
+    asked.tell_rest(&[NAME], dropped);
+    match asked.text(NAME)? {
+        None | Some("downsize") => Ok(()),
+        Some("error") => {
+            Err(asked.refuse(NAME, "OpenAI scales a large image down in silence: remove it and send a smaller one"))
+        }
+        Some(_) => Err(asked.refuse(NAME, "Input should be 'downsize' or 'error'")),
+    }
 }
 
 fn document(block: &Fields<'_, '_>, out: &mut Vec<Value>, dropped: &mut Dropped) -> Result<(), Refusal> {

@@ -28,6 +28,10 @@ const ELSEWHERE: &[&str] = &[
     "tool_search_tool_result",
     "mcp_tool_use",
     "mcp_tool_result",
+    "mcp_tool_listing",
+    "advisor_tool_result",
+    // Where another model of Anthropic's took over.
+    "fallback",
 ];
 
 /// Reads `system` and `messages`.
@@ -41,14 +45,13 @@ pub fn read(body: &Fields<'_, '_>, names: &Names, dropped: &mut Dropped) -> Resu
         return Err(body.refuse("messages", "at least one message is required"));
     }
     let at = body.at("messages");
+    let last_of_user = list.iter().rposition(|message| message.get("role").is_some_and(|role| role == "user"));
     for (index, value) in list.iter().enumerate() {
         let message = Fields::of(value, at.index(index))?;
-        let content = message.needed("content")?;
-        message.tell_rest(&["role", "content"], turns.dropped);
         match message.needed_text("role")? {
-            "user" => turns.user(&message, content)?,
-            "assistant" => turns.assistant(&message, content)?,
-            role @ ("system" | "developer") => turns.system(&message, role, content)?,
+            "user" => turns.user(&message)?,
+            "assistant" => turns.assistant(&message)?,
+            role @ ("system" | "developer") => turns.system(&message, role, last_of_user > Some(index))?,
             _ => return Err(message.refuse("role", "Input should be 'user', 'assistant' or 'system'")),
         }
     }
@@ -94,7 +97,22 @@ impl<'v, 'n> Turns<'v, 'n> {
         }
     }
 
-    fn system(&mut self, message: &Fields<'_, '_>, role: &str, content: &'v Value) -> Result<(), Refusal> {
+    /// The system says something; `is_passed` if the user says something after it.
+    fn system(&mut self, message: &Fields<'v, '_>, role: &str, is_passed: bool) -> Result<(), Refusal> {
+        // OpenAI has one effort for the whole request.
+        message.tell_rest(&["role", "content", "clear_at"], self.dropped);
+        let is_cleared = match message.text("clear_at")? {
+            None | Some("never") => false,
+            Some("next_user_message") => is_passed,
+            Some(_) => return Err(message.refuse("clear_at", "Input should be 'next_user_message' or 'never'")),
+        };
+        let content = match message.find("content") {
+            None if message.find("output_config").is_some() => return Ok(()),
+            _ => message.needed("content")?,
+        };
+        if is_cleared {
+            return Ok(());
+        }
         let texts = content::texts(content, &message.at("content"), self.dropped)?;
         self.end_of_assistant();
         if role == "system" && self.out.is_empty() && self.asked.is_empty() {
@@ -105,10 +123,11 @@ impl<'v, 'n> Turns<'v, 'n> {
         Ok(())
     }
 
-    fn user(&mut self, message: &Fields<'_, '_>, content: &'v Value) -> Result<(), Refusal> {
+    fn user(&mut self, message: &Fields<'v, '_>) -> Result<(), Refusal> {
+        message.tell_rest(&["role", "content"], self.dropped);
         self.end_of_assistant();
         let at = message.at("content");
-        let content = match content {
+        let content = match message.needed("content")? {
             Value::String(text) => Value::from(text.as_str()),
             Value::Array(list) if list.is_empty() => {
                 return Err(at.refuse("all messages must have non-empty content"));
@@ -181,7 +200,9 @@ impl<'v, 'n> Turns<'v, 'n> {
         Ok(())
     }
 
-    fn assistant(&mut self, message: &Fields<'_, '_>, content: &'v Value) -> Result<(), Refusal> {
+    fn assistant(&mut self, message: &Fields<'v, '_>) -> Result<(), Refusal> {
+        message.tell_rest(&["role", "content"], self.dropped);
+        let content = message.needed("content")?;
         self.end_of_user()?;
         let mut said = self.said.take().unwrap_or_default();
         let at = message.at("content");
@@ -199,6 +220,8 @@ impl<'v, 'n> Turns<'v, 'n> {
             "text" => said.texts.push(content::text(block, self.dropped)?),
             "thinking" => said.thoughts.push(block.needed_text("thinking")?),
             "redacted_thinking" => {}
+            // It failed, and stands for nothing.
+            "compaction" if block.find("content").is_none() => {}
             "tool_use" => said.calls.push(self.call(block)?),
             _ if ELSEWHERE.contains(&kind) => self.dropped.add(*block.here()),
             _ => return Err(misplaced(block, kind, "an assistant message holds text, thinking and tool calls")),
