@@ -1,13 +1,15 @@
 """The golden cases of requests against the types of both SDKs.
 
 CASES: the folder. Every `openai` side is what `chat.completions.create` takes, with no field beyond it but the pivot's own;
-every `anthropic` side is what `messages.create` takes, but those that are refused or say why they are `untyped`.
+every `anthropic` side is what `messages.create` takes, or `beta.messages.create`, but those that are refused or say why they are
+`untyped`.
 """
 
 import json
 import sys
 from pathlib import Path
 
+from anthropic.types.beta.message_create_params import MessageCreateParams as BetaMessageCreateParams
 from anthropic.types.message_create_params import MessageCreateParams
 from checks import check, setting
 from openai.types.chat.completion_create_params import CompletionCreateParams
@@ -19,6 +21,7 @@ MESSAGE_FIELDS = {"reasoning_content"}
 
 OPENAI = TypeAdapter(CompletionCreateParams, config=ConfigDict(extra="forbid"))
 ANTHROPIC = TypeAdapter(MessageCreateParams)
+BETA = TypeAdapter(BetaMessageCreateParams)
 
 
 def read_through(value):
@@ -57,7 +60,7 @@ for file in sorted(Path(setting("CASES")).glob("*.json")):
         faults.append(f"{file.name}, openai: {found}")
     if "untyped" not in case:
         requests += 1
-        if found := fault(ANTHROPIC, case["anthropic"]):
+        if (found := fault(ANTHROPIC, case["anthropic"])) and fault(BETA, case["anthropic"]):
             faults.append(f"{file.name}, anthropic: {found}")
 if faults:
     sys.exit("\n".join(["FAILED: the SDKs have other types", *faults]))

@@ -23,8 +23,12 @@ pub fn read(body: &Fields<'_, '_>, chat: &mut Chat, dropped: &mut Dropped) -> Re
         Some(thinking) => {
             let kind = thinking.needed_text("type")?;
             used = matches!(kind, "adaptive" | "between_tools") || asked.is_none();
-            if thinking.text("display")? == Some("omitted") {
-                dropped.add(thinking.at("display"));
+            match thinking.text("display")? {
+                None | Some("summarized") => {}
+                Some("omitted" | "updates") => dropped.add(thinking.at("display")),
+                Some(_) => {
+                    return Err(thinking.refuse("display", "Input should be 'summarized', 'omitted' or 'updates'"));
+                }
             }
             thinking.tell_rest(&["type", "budget_tokens", "display"], dropped);
             match kind {
