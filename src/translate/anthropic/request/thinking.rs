@@ -2,7 +2,7 @@
 //!
 //! The law: a budget below 2048 tokens is low, below 4096 medium, from there on high; a model that adapts takes the effort
 //! that is asked for, else medium; effort alone is what it says; no thinking is no field, because a model that cannot think
-//! would refuse one. `xhigh` and `max` are high: which models know more is not known here.
+//! would refuse one. `xhigh` and `max` are high, which is told: which models know more is not known here.
 
 use super::super::super::{Chat, Refusal};
 use super::fields::Fields;
@@ -16,7 +16,7 @@ const HIGH_FROM: u64 = 4096;
 /// Reads both fields.
 pub fn read(body: &Fields<'_, '_>, chat: &mut Chat, dropped: &mut Dropped) -> Result<(), Refusal> {
     let output = body.object("output_config")?;
-    let asked = output.as_ref().map(effort).transpose()?.flatten();
+    let (asked, is_lowered) = output.as_ref().map(effort).transpose()?.unwrap_or_default();
     let mut used = true;
     let effort = match body.object("thinking")? {
         None => asked,
@@ -47,7 +47,9 @@ pub fn read(body: &Fields<'_, '_>, chat: &mut Chat, dropped: &mut Dropped) -> Re
             }
         }
     };
-    if let (false, Some(output)) = (used, &output) {
+    if let Some(output) = &output
+        && (is_lowered || !used)
+    {
         dropped.add(output.at("effort"));
     }
     if let Some(effort) = effort {
@@ -65,14 +67,16 @@ fn of_budget(thinking: &Fields<'_, '_>) -> Result<&'static str, Refusal> {
     })
 }
 
-fn effort(output: &Fields<'_, '_>) -> Result<Option<&'static str>, Refusal> {
-    Ok(Some(match output.text("effort")? {
-        None => return Ok(None),
-        Some("low") => "low",
-        Some("medium") => "medium",
-        Some("high" | "xhigh" | "max") => "high",
+/// The effort that is asked for, and whether it is less than that.
+fn effort(output: &Fields<'_, '_>) -> Result<(Option<&'static str>, bool), Refusal> {
+    Ok(match output.text("effort")? {
+        None => (None, false),
+        Some("low") => (Some("low"), false),
+        Some("medium") => (Some("medium"), false),
+        Some("high") => (Some("high"), false),
+        Some("xhigh" | "max") => (Some("high"), true),
         Some(_) => {
             return Err(output.refuse("effort", "Input should be 'low', 'medium', 'high', 'xhigh' or 'max'"));
         }
-    }))
+    })
 }
