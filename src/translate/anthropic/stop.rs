@@ -51,6 +51,11 @@ impl Stop {
         Ok(())
     }
 
+    /// Whether the upstream has said that it has stopped.
+    pub(super) fn is_said(&self) -> bool {
+        self.finish.is_some()
+    }
+
     /// Whether a filter has kept back the answer, or the rest of it.
     pub(super) fn is_filtered(&self) -> bool {
         self.finish == Some(Finish::Filtered)

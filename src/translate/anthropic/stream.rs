@@ -121,6 +121,9 @@ impl Messages {
         if !self.has_answer {
             return Err(Refusal::upstream("The upstream's stream held no answer."));
         }
+        if !self.stop.is_said() && self.turns.is_within_arguments() {
+            return Err(Refusal::upstream("The upstream's stream ended within the arguments of a tool call."));
+        }
         self.turns.end(Names { message: &self.id, tools: &self.notes.names }, out)?;
         let usage = self.usage.told(self.notes.input_tokens, self.turns.said());
         blocks::end(self.stop.told(self.turns.has_calls(), self.refuses), usage, out);

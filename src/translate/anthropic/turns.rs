@@ -89,6 +89,11 @@ impl Turns {
         self.calls.iter().any(|call| call.is_told)
     }
 
+    /// Whether the arguments of a call have not come to their end.
+    pub(super) fn is_within_arguments(&self) -> bool {
+        self.calls.iter().any(|call| call.is_object == Some(true) && !call.extent.is_whole())
+    }
+
     /// Bytes of text and arguments, so far.
     pub(super) fn said(&self) -> u64 {
         self.said
