@@ -95,14 +95,16 @@ impl Messages {
         self.has_answer = true;
         self.begin(Some(chunk), out);
         // A server that knows no streams sends the whole; one that sends both has said the same in pieces.
-        let said = [choice.get("delta"), choice.get("message")];
-        if let Some(said) = said.into_iter().flatten().find(|said| !said.is_null()) {
-            self.said(said, out)?;
+        for (field, is_whole) in [("delta", false), ("message", true)] {
+            if let Some(said) = choice.get(field).filter(|said| !said.is_null()) {
+                self.said(said, is_whole, out)?;
+                break;
+            }
         }
         self.stop.take(choice, &self.notes.stop)
     }
 
-    fn said(&mut self, said: &Value, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    fn said(&mut self, said: &Value, is_whole: bool, out: &mut Vec<u8>) -> Result<(), Refusal> {
         let names = Names { message: &self.id, tools: &self.notes.names };
         let turns = &mut self.turns;
         let refuses = &mut self.refuses;
@@ -113,7 +115,7 @@ impl Messages {
                 *refuses = true;
                 turns.say(Kind::Refusal, text, names, out)
             }
-            Piece::Call(piece) => turns.call(&piece, names, out),
+            Piece::Call(piece) => turns.call(&piece, is_whole, names, out),
         })
     }
 

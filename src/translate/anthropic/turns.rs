@@ -119,9 +119,15 @@ impl Turns {
         self.advance(names, out)
     }
 
-    /// A piece of a tool call comes.
-    pub(super) fn call(&mut self, piece: &Called<'_>, names: Names<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
-        let place = match self.continued(piece) {
+    /// A piece of a tool call comes, or a call that `is_whole`.
+    pub(super) fn call(
+        &mut self,
+        piece: &Called<'_>,
+        is_whole: bool,
+        names: Names<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        let place = match self.continued(piece).filter(|_| !is_whole) {
             Some(place) => place,
             None => self.begin(piece)?,
         };
