@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_ENCODING;
+use parking_lot::Mutex;
 use pingora::http::RequestHeader;
 use pingora::prelude::Error;
 use pingora::protocols::http::ServerSession;
@@ -19,7 +20,7 @@ use crate::rejection::Rejection;
 use crate::snapshot::{Service, Snapshot};
 use crate::translate::anthropic::request::request_to_count;
 use crate::translate::openai::Named;
-use crate::translate::{Call, Refusal, Translated};
+use crate::translate::{Call, Chat, Refusal, Translated};
 
 /// What is put aside for a body before it comes.
 const FIRST: usize = 16 << 10;
@@ -36,17 +37,35 @@ pub struct Asking {
     pub(super) body: Bytes,
     /// What it asks.
     pub(super) question: Question,
+    /// What the way back knows of its translation, once there is one.
+    remembered: OnceLock<Result<Remembered, Refusal>>,
+    /// The chat, until somebody is asked it.
+    chat: Mutex<Option<Chat>>,
 }
 
 /// What is asked of a model.
 #[derive(Debug)]
-pub enum Question {
-    /// A chat in a schema of its own, translated.
-    Chat(Translated),
+pub(super) enum Question {
+    /// A chat in a schema of its own.
+    Chat {
+        /// The model, as the client calls it.
+        model: String,
+        /// Whether the answer is to be a stream.
+        stream: bool,
+    },
     /// Anthropic's Messages, which Anthropic's own models take as they are: translated when another is asked.
-    Messages(Named, OnceLock<Result<Translated, Refusal>>),
+    Messages(Named),
     /// What OpenAI's own clients ask.
     Plain(Named),
+}
+
+/// What a translated request leaves behind.
+#[derive(Debug)]
+pub(super) struct Remembered {
+    /// For the way back.
+    pub(super) notes: Value,
+    /// Fields that were left out.
+    pub(super) dropped: Vec<String>,
 }
 
 /// Why a request cannot be read.
@@ -80,7 +99,8 @@ impl Asking {
     /// # Errors
     /// It cannot be translated.
     pub fn of(service: &Service, head: Heard, body: Bytes) -> Result<Self, Rejection> {
-        let mut asking = Self { head, body, question: Question::Chat(Translated::default()) };
+        let unread = Question::Chat { model: String::new(), stream: false };
+        let mut asking = Self { head, body, question: unread, remembered: OnceLock::new(), chat: Mutex::new(None) };
         asking.question = asking.understood(service).map_err(|refusal| Rejection::Untranslated(refusal.told()))?;
         Ok(asking)
     }
@@ -88,29 +108,46 @@ impl Asking {
     fn understood(&self, service: &Service) -> Result<Question, Refusal> {
         match service {
             Service::Adapter(adapter) if !adapter.is_messages() => {
-                adapter.request(&self.call(), &self.body).map(Question::Chat)
+                self.remember(service).map_err(Clone::clone)?;
+                let chat = self.chat.lock();
+                let said = |name| chat.as_ref().and_then(|chat| chat.get(name));
+                let model = said("model").and_then(Value::as_str).unwrap_or_default().to_owned();
+                Ok(Question::Chat { model, stream: said("stream").and_then(Value::as_bool).unwrap_or(false) })
             }
-            Service::Adapter(_) | Service::CountTokens => {
-                Ok(Question::Messages(Named::read(&self.body)?, OnceLock::new()))
-            }
+            Service::Adapter(_) | Service::CountTokens => Named::read(&self.body).map(Question::Messages),
             Service::Chat | Service::Completions | Service::Embeddings | Service::List => {
                 Named::read(&self.body).map(Question::Plain)
             }
         }
     }
 
-    /// What a model that speaks OpenAI's language is asked; none where nothing is to be translated.
-    pub(super) fn translated(&self, service: &Service) -> Option<Result<&Translated, &Refusal>> {
+    /// What the way back knows of the translation; none where nothing is translated. `native`: whether the deployment speaks the
+    /// client's language.
+    pub(super) fn remembered(&self, service: &Service, native: bool) -> Option<Result<&Remembered, &Refusal>> {
         match &self.question {
-            Question::Chat(translated) => Some(Ok(translated)),
-            Question::Messages(_, translated) => Some(translated.get_or_init(|| self.translate(service)).as_ref()),
             Question::Plain(_) => None,
+            _ if native => None,
+            _ => Some(self.remember(service)),
         }
     }
 
-    /// The same, where its deployment does not speak the client's language.
-    pub(super) fn translated_for(&self, service: &Service, native: bool) -> Option<Result<&Translated, &Refusal>> {
-        if native { None } else { self.translated(service) }
+    /// What a model that speaks OpenAI's language is asked. It is translated once more where another is asked after the first, so
+    /// that nobody holds it while the first is waited for.
+    pub(super) fn chat(&self, service: &Service) -> Result<Chat, Refusal> {
+        self.remember(service).map_err(Clone::clone)?;
+        match self.chat.lock().take() {
+            Some(chat) => Ok(chat),
+            None => self.translate(service).map(|translated| translated.chat),
+        }
+    }
+
+    fn remember(&self, service: &Service) -> Result<&Remembered, &Refusal> {
+        let remembered = self.remembered.get_or_init(|| {
+            let Translated { chat, notes, dropped } = self.translate(service)?;
+            *self.chat.lock() = Some(chat);
+            Ok(Remembered { notes, dropped })
+        });
+        remembered.as_ref()
     }
 
     fn translate(&self, service: &Service) -> Result<Translated, Refusal> {
@@ -133,16 +170,16 @@ impl Asking {
     /// The model, as the client calls it.
     pub fn model(&self) -> &str {
         match &self.question {
-            Question::Chat(translated) => translated.chat.get("model").and_then(Value::as_str).unwrap_or_default(),
-            Question::Messages(named, _) | Question::Plain(named) => &named.model,
+            Question::Chat { model, .. } => model,
+            Question::Messages(named) | Question::Plain(named) => &named.model,
         }
     }
 
     /// Whether the answer is to be a stream.
     pub fn streams(&self) -> bool {
         match &self.question {
-            Question::Chat(translated) => translated.chat.get("stream").and_then(Value::as_bool).unwrap_or(false),
-            Question::Messages(named, _) | Question::Plain(named) => named.stream,
+            Question::Chat { stream, .. } => *stream,
+            Question::Messages(named) | Question::Plain(named) => named.stream,
         }
     }
 }

@@ -271,21 +271,21 @@ fn body(
     native: bool,
 ) -> Result<(Bytes, Vec<String>), Rejection> {
     let (asking, service) = (attempt.wish.asking, attempt.wish.service);
-    let translated = match (&asking.question, asking.translated_for(service, native)) {
-        (Question::Plain(named) | Question::Messages(named, _), None) => {
+    let remembered = match (&asking.question, asking.remembered(service, native)) {
+        (Question::Plain(named) | Question::Messages(named), None) => {
             return Ok((Bytes::from(named.renamed(&asking.body, model, &deployment.defaults)), Vec::new()));
         }
-        (_, Some(Ok(translated))) => translated,
+        (_, Some(Ok(remembered))) => remembered,
         (_, Some(Err(refusal))) => return Err(Rejection::Untranslated(refusal.clone().told())),
-        (Question::Chat(_), None) => return Err(Rejection::Internal),
+        (Question::Chat { .. }, None) => return Err(Rejection::Internal),
     };
-    let mut chat = translated.chat.clone();
+    let mut chat = asking.chat(service).map_err(|refusal| Rejection::Untranslated(refusal.told()))?;
     for (name, value) in &deployment.defaults {
         chat.entry(name.as_str()).or_insert_with(|| value.clone());
     }
     let fitted = provider::fit(&mut chat, deployment.provider, deployment.rules(model), &deployment.takes);
     chat.insert("model".to_owned(), Value::from(model));
-    let dropped = translated.dropped.iter().cloned().chain(fitted.into_iter().map(str::to_owned)).collect();
+    let dropped = remembered.dropped.iter().cloned().chain(fitted.into_iter().map(str::to_owned)).collect();
     let body = serde_json::to_vec(&chat).map_err(|_| Rejection::Internal)?;
     Ok((Bytes::from(body), dropped))
 }

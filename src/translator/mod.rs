@@ -28,7 +28,7 @@ use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
 use pingora::server::configuration::ServerConf;
 
-pub use asking::{Asking, Question, Unread, heard};
+pub use asking::{Asking, Unread, heard};
 pub use list::{listed, one};
 pub use serve::{Ended, Wish};
 pub use witness::Witness;

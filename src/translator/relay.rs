@@ -98,9 +98,9 @@ pub(super) async fn stream(
 
 fn transform(attempt: Attempt<'_>, answer: &Answer) -> Box<dyn Transform> {
     let wish = attempt.wish;
-    match (wish.service, wish.asking.translated_for(wish.service, answer.native)) {
-        (Service::Adapter(adapter), Some(Ok(translated))) => {
-            Box::new(Translating::new(adapter.stream(&wish.asking.call(), &translated.notes)))
+    match (wish.service, wish.asking.remembered(wish.service, answer.native)) {
+        (Service::Adapter(adapter), Some(Ok(remembered))) => {
+            Box::new(Translating::new(adapter.stream(&wish.asking.call(), &remembered.notes)))
         }
         (Service::Adapter(_), _) => Box::new(Identity::of_messages(wish.id)),
         _ => Box::new(Identity::default()),

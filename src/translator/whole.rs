@@ -72,7 +72,7 @@ fn translated(attempt: Attempt<'_>, answer: &Answer, body: Bytes) -> Result<(Byt
         Problem { message: wish.snapshot.scrub.clean(&problem.message), ..problem }
     };
     let (Service::Adapter(adapter), Some(Ok(asked)), false) =
-        (wish.service, wish.asking.translated_for(wish.service, answer.native), answer.native)
+        (wish.service, wish.asking.remembered(wish.service, answer.native), answer.native)
     else {
         openai::check_answer(&body).map_err(cleaned)?;
         return match (wish.service, wish.asking.streams()) {
@@ -170,9 +170,9 @@ pub(super) async fn tokens(attempt: Attempt<'_>) -> Option<Result<Bytes, Rejecti
     if deployment.provider.style == Style::Anthropic {
         return None;
     }
-    let chat = match attempt.wish.asking.translated(attempt.wish.service)? {
-        Ok(translated) => translated.chat.clone(),
-        Err(refusal) => return Some(Err(Rejection::Untranslated(refusal.clone().told()))),
+    let chat = match attempt.wish.asking.chat(attempt.wish.service) {
+        Ok(chat) => chat,
+        Err(refusal) => return Some(Err(Rejection::Untranslated(refusal.told()))),
     };
     let model = deployment.model(attempt.asked.star.as_deref());
     let rules = deployment.rules(&model).to_owned();

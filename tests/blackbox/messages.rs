@@ -466,6 +466,32 @@ fn what_one_has_had_translated_another_gets_as_it_was_sent() {
 }
 
 #[test]
+fn what_is_asked_again_is_what_was_asked() {
+    let origin = Origin::start(|exchange| match exchange.request.text().contains("\"last\"") {
+        true => completes(exchange),
+        false => answers(exchange, "500 Oops", "", r#"{"error":{"message":"oops"}}"#),
+    });
+    // One model after another, each with rules of its own for what it is asked.
+    let entries = [
+        entry("claude", "openai/o3", &origin, ", order: 1"),
+        entry("claude", "openai/gpt-4o", &origin, ", order: 2"),
+        entry("spare", "openai/last", &origin, ""),
+    ];
+    let gate = Gate::start(&config(&entries, "router_settings:\n  num_retries: 1\n  fallbacks: [{claude: [spare]}]\n"));
+    let answer = ask(&gate, &ASKED.replacen('{', r#"{"temperature":0.5,"top_k":5,"#, 1));
+    assert_eq!((answer.status(), answer.one("x-tollgate-dropped")), (200, Some("top_k")), "{}", answer.everything());
+    let asked: Vec<Value> = origin.seen().iter().map(read).collect();
+    let models: Vec<&str> = asked.iter().filter_map(|chat| chat["model"].as_str()).collect();
+    assert_eq!(models, ["o3", "gpt-4o", "last"]);
+    for chat in &asked {
+        assert_eq!(chat["messages"], asked[0]["messages"], "every one is asked the same");
+        let most = if chat["model"] == "o3" { "max_completion_tokens" } else { "max_tokens" };
+        assert_eq!(chat[most], 64, "{chat}");
+        assert_eq!(chat.get("temperature").is_some(), chat["model"] != "o3", "what one does not take another does");
+    }
+}
+
+#[test]
 fn what_was_left_out_is_told() {
     let origin = Origin::start(completes);
     let entries = [entry("claude", "openai/gpt-4o", &origin, ""), entry("o", "openai/o3", &origin, "")];
