@@ -27,6 +27,8 @@ use crate::translate::{Problem, Refusal, count, failure, openai, transform};
 const MOST: usize = 64 << 20;
 /// The most that is read of a refusal.
 const MOST_REFUSAL: usize = 256 << 10;
+/// How long that may take: its status is known, and another may be asked meanwhile.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Passes on an answer that is whole.
 pub(super) async fn answer(
@@ -102,10 +104,10 @@ pub(super) async fn refusal(
     witness: &mut dyn Witness,
 ) -> Tally {
     let wait = answer.session.response_header().and_then(retry_after);
-    let body = match read(http, &mut answer, MOST_REFUSAL).await {
-        Read::Gone => return Tally::Gone,
-        Read::Whole(body) => body,
-        Read::Failed(..) => Bytes::new(),
+    let body = match timeout(PATIENCE, read(http, &mut answer, MOST_REFUSAL)).await {
+        Ok(Read::Gone) => return Tally::Gone,
+        Ok(Read::Whole(body)) => body,
+        Ok(Read::Failed(..)) | Err(_) => Bytes::new(),
     };
     translator.done_with(answer).await;
     witness.note(&format!("the upstream answered {status}"));
