@@ -47,7 +47,7 @@ impl Way {
     /// What an answer ends with, streamed or not.
     fn ends(self, streams: bool) -> &'static str {
         match (self, streams) {
-            (Way::Adapter, false) => r#""output_tokens":37}}"#,
+            (Way::Adapter, false) => r#""output_tokens":37,"output_tokens_details":{"thinking_tokens":0}}}"#,
             (Way::Through, false) => r#""system_fingerprint":"fp_4fce0778af"}"#,
             (Way::Adapter, true) => "data: {\"type\":\"message_stop\"}\n\n\r\n0\r\n\r\n",
             (Way::Through, true) => "data: [DONE]\n\n\r\n0\r\n\r\n",
