@@ -8,17 +8,19 @@
 //! It neither picks a member nor tries again.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use pingora::ErrorType;
-use pingora::prelude::{Error, HttpPeer};
+use pingora::prelude::{Error, HttpPeer, OrErr, Result};
 use pingora::protocols::ALPN;
 use pingora::upstreams::peer::HttpUpstreamRequestPolicy;
+use tokio::net::TcpSocket;
 
 use crate::rejection::{Rejection, UpstreamFault};
 use crate::resolve::{Addresses, Resolver};
 use crate::snapshot::Member;
+use crate::uplink;
 use crate::upstream::address::{self, Reach};
 use crate::upstream::{Host, Identity, Roots, TlsProfile};
 
@@ -41,6 +43,13 @@ pub struct Terms {
     /// Whether it must be one that nobody has used.
     pub fresh: bool,
 }
+
+/// What is done to a socket before it connects.
+type Hook = Arc<dyn Fn(&TcpSocket) -> Result<()> + Send + Sync>;
+
+/// Has the kernel hold back what fills no segment.
+static HOLDS: LazyLock<Hook> =
+    LazyLock::new(|| Arc::new(|socket| uplink::hold(socket).or_err(ErrorType::SocketError, "TCP_CORK")));
 
 /// Why an upstream has no address that may be dialled; for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +79,11 @@ pub fn permit(member: &Member, address: SocketAddr) -> Result<(), Unreachable> {
     }
 }
 
+/// Whether connections to `member` hold back what fills no segment until somebody pushes it (`uplink`).
+pub fn holds(member: &Member) -> bool {
+    !member.target.tls
+}
+
 /// Whom Pingora dials.
 pub fn peer(member: &Member, address: SocketAddr, terms: Terms) -> HttpPeer {
     let target = &member.target;
@@ -89,6 +103,9 @@ pub fn peer(member: &Member, address: SocketAddr, terms: Terms) -> HttpPeer {
     options.read_timeout = terms.read;
     options.write_timeout = Some(member.silence);
     options.idle_timeout = Some(terms.idle);
+    if holds(member) {
+        options.upstream_tcp_sock_tweak_hook = Some(Arc::clone(&HOLDS));
+    }
     options.max_h2_streams = H2_STREAMS;
     options.h2_stream_window_size = Some(H2_STREAM_WINDOW);
     options.h2_connection_window_size = Some(H2_CONNECTION_WINDOW);

@@ -20,6 +20,7 @@ pub mod header;
 pub mod limit;
 pub mod route;
 pub mod translate;
+pub mod uplink;
 pub mod upstream;
 // Floor 3
 pub mod admit;

@@ -100,6 +100,7 @@ impl Edge {
         slot: &Arc<Slot>,
         shutdown: &ShutdownWatch,
     ) -> Served {
+        let vitals = Arc::clone(&connection.vitals);
         let mut session = ServerSession::new_http1(Box::new(Lease::new(connection, slot)));
         // Whether it is kept is decided request by request; a session begins with "no".
         session.set_keepalive(Some(0));
@@ -109,7 +110,7 @@ impl Edge {
             next = self.proxy.process_new_http(session, shutdown) => {
                 if next.is_some() { Served::Kept } else { Served::Last }
             }
-            end = poll_fn(|cx| watch.poll(cx)) => {
+            end = poll_fn(|cx| { vitals.fate.uplink.push(); watch.poll(cx) }) => {
                 log::debug!("a client's connection is given up: {end:?}");
                 Served::Cut
             }

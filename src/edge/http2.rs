@@ -6,8 +6,10 @@
 //! Pingora accepts the streams and runs each as a task of its own; here such a task is given what the edge and the request know
 //! together, and races with the cut. A request that is dropped in the middle resets its stream.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
@@ -77,6 +79,7 @@ impl HttpServerApp for Streams {
         tokio::select! {
             biased;
             served = self.proxy.process_new_http(session, shutdown) => served,
+            () = poll_fn(|_| { fate.uplink.push(); Poll::Pending }) => None,
             () = self.cuts(&fate) => None,
         }
     }

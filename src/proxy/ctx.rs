@@ -2,6 +2,7 @@
 //!
 //! The law: the snapshot is taken once, when the request begins; what belongs to one attempt is made anew for the next.
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -148,6 +149,13 @@ impl RequestCtx {
 
     fn fate(&self) -> Option<&Fate> {
         self.vitals.as_ref().map(|vitals| &vitals.fate).or(self.fate.as_deref())
+    }
+
+    /// The request is written to this connection, which holds it back until the edge lets it go; or to none any more.
+    pub(super) fn leads_to(&self, descriptor: Option<RawFd>) {
+        if let Some(fate) = self.fate() {
+            fate.uplink.leads_to(descriptor);
+        }
     }
 
     /// The answer is about to end: its client may use the place again as soon as it has seen the end.

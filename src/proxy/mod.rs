@@ -48,6 +48,7 @@ pub use shared::{Manner, Shared};
 
 use crate::admit::{self, Head, Step};
 use crate::clock::Moment;
+use crate::dial;
 use crate::downstream::{Fate, Lease, Vitals};
 use crate::health::Standing;
 use crate::rejection::Rejection;
@@ -210,11 +211,13 @@ impl ProxyHttp for EdgeProxy {
         _: &mut Session,
         reused: bool,
         _: &HttpPeer,
-        _: std::os::fd::RawFd,
+        descriptor: std::os::fd::RawFd,
         _: Option<&Digest>,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
         ctx.record.connected(reused);
+        let held = ctx.member().is_some_and(dial::holds);
+        ctx.leads_to(held.then_some(descriptor));
         Ok(())
     }
 
@@ -267,6 +270,9 @@ impl ProxyHttp for EdgeProxy {
         response: &mut ResponseHeader,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
+        if ctx.attempt.body_done {
+            ctx.leads_to(None);
+        }
         member::judge(session, response, ctx)
     }
 

@@ -11,9 +11,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use pingora::http::RequestHeader;
 use pingora::prelude::{Error, Result};
+use pingora::protocols::UniqueID;
 use pingora::protocols::http::client::HttpSession;
 use pingora::{ErrorType, RetryType};
 use tokio::time::timeout;
+
+use crate::uplink;
 
 /// What is sent between two looks at whether the server has answered.
 const PIECE: usize = 64 << 10;
@@ -48,11 +51,19 @@ async fn write(session: &mut HttpSession, request: RequestHeader, mut rest: Byte
         session.write_request_body(piece, rest.is_empty()).await?;
         if rest.is_empty() {
             session.finish_request_body().await?;
+            push(session);
             return Ok(true);
         }
         if has_refused(session).await? {
             return Ok(false);
         }
+    }
+}
+
+/// Lets go what a plain connection holds back.
+fn push(session: &HttpSession) {
+    if let HttpSession::H1(session) = session {
+        uplink::push(session.id());
     }
 }
 

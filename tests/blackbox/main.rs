@@ -39,6 +39,7 @@ mod retries;
 mod rights;
 mod routes;
 mod running;
+mod segments;
 mod service;
 mod slow;
 mod store;
