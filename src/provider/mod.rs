@@ -11,7 +11,7 @@ mod unserved;
 
 use std::fmt;
 
-pub use rules::{Operation, fit, path};
+pub use rules::{Operation, fit, lacks, path};
 pub use table::PROVIDERS;
 pub use unserved::UNSERVED;
 

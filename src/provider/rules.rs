@@ -36,6 +36,17 @@ pub fn path(provider: &Provider, operation: Operation, model: &str) -> String {
     }
 }
 
+/// Why `operation` cannot be asked of `provider`; none: it can be.
+pub fn lacks(provider: &Provider, operation: Operation) -> Option<&'static str> {
+    match (provider.style, operation) {
+        (Style::Anthropic, Operation::Completions) => {
+            Some("Anthropic has no completions of a prompt: send messages to /v1/chat/completions")
+        }
+        (Style::Anthropic, Operation::Embeddings) => Some("Anthropic has no embeddings: name a model that makes them"),
+        _ => None,
+    }
+}
+
 /// A name as one segment of a path (RFC 3986 section 3.3).
 fn escaped(segment: &str) -> String {
     use std::fmt::Write;
@@ -58,13 +69,21 @@ pub fn reasons(model: &str) -> bool {
     let model = model.rsplit('/').next().unwrap_or(model);
     let mut letters = model.chars();
     let series = letters.next() == Some('o') && letters.next().is_some_and(|digit| digit.is_ascii_digit());
-    series || (model.starts_with("gpt-5") && !model.starts_with("gpt-5-chat"))
+    series || generation(model).is_some_and(|(number, rest)| number >= 5 && !rest.starts_with("-chat"))
+}
+
+/// The number of a `gpt-` model, and what follows it. Azure's `gpt-35` is older than `gpt-4`.
+fn generation(model: &str) -> Option<(u32, &str)> {
+    let rest = model.strip_prefix("gpt-").filter(|rest| !rest.starts_with("35"))?;
+    let end = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+    Some((rest.get(..end)?.parse().ok()?, rest.get(end..)?))
 }
 
 /// Whether it is one of OpenAI's that refuse `reasoning_effort`. What others serve under names of their own may take it.
 fn answers_at_once(model: &str) -> bool {
     let model = model.rsplit('/').next().unwrap_or(model);
-    ["gpt-3.5", "gpt-35", "gpt-4", "chatgpt-", "gpt-5-chat"].iter().any(|start| model.starts_with(start))
+    let is_chat = generation(model).is_some_and(|(_, rest)| rest.starts_with("-chat"));
+    is_chat || ["gpt-3.5", "gpt-35", "gpt-4", "chatgpt-"].iter().any(|start| model.starts_with(start))
 }
 
 /// Makes a chat in OpenAI's schema one that the provider's `model` takes. What had to be left out is returned.
@@ -127,7 +146,14 @@ mod tests {
             ("gpt-5", true),
             ("gpt-5.2-codex", true),
             ("openai/gpt-5-mini", true),
+            ("gpt-6", true),
+            ("gpt-6-mini-2026-10-01", true),
+            ("gpt-10", true),
             ("gpt-5-chat-latest", false),
+            ("gpt-6-chat", false),
+            ("gpt-35-turbo", false),
+            ("gpt-oss-120b", false),
+            ("gpt-", false),
             ("gpt-4o", false),
             ("gpt-3.5-turbo", false),
             ("omni-moderation", false),

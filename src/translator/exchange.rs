@@ -64,6 +64,8 @@ enum Failure {
     Upstream(Rejection),
     /// It was not asked: nobody would do better.
     Ours(Rejection),
+    /// It was not asked, but another may be.
+    Elsewhere(Rejection),
     /// The client has left.
     Gone,
 }
@@ -149,6 +151,9 @@ impl Translator {
             Ok(answer) => answer,
             Err(Failure::Gone) => return Tally::Gone,
             Err(Failure::Ours(rejection)) => return Tally::Failed { rejection, outcome: Outcome::Fine, wait: None },
+            Err(Failure::Elsewhere(rejection)) => {
+                return Tally::Failed { rejection, outcome: Outcome::Elsewhere, wait: None };
+            }
             Err(Failure::Upstream(rejection)) => return attempt.failed(rejection),
         };
         let Some(head) = answer.session.response_header() else {
@@ -176,6 +181,9 @@ impl Translator {
         let deployment = attempt.deployment().ok_or_else(internal)?;
         let model = deployment.model(attempt.asked.star.as_deref());
         let (operation, native) = operation(attempt.wish.service, deployment.provider.style);
+        if let Some(why) = provider::lacks(deployment.provider, operation) {
+            return Err(Failure::Elsewhere(Rejection::ModelUnserved(why.to_owned())));
+        }
         let (body, dropped) = body(attempt, deployment, &model, native).map_err(Failure::Ours)?;
         let path = provider::path(deployment.provider, operation, &model);
         let path = attempt.member.target.path_and_query(path.as_bytes(), None, &|_| None, &|_| false);

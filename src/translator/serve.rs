@@ -158,6 +158,10 @@ impl Translator {
                     break;
                 }
             };
+            if failed.is_some() {
+                left = left.saturating_sub(1);
+                count.retries += 1;
+            }
             tried.push(picked.number);
             match self.try_member(http, (wish, asked, group), picked, *count, witness).await {
                 Tally::Failed { rejection, outcome, wait } => {
@@ -166,8 +170,6 @@ impl Translator {
                     if !again {
                         break;
                     }
-                    left -= 1;
-                    count.retries += 1;
                 }
                 answered => return answered,
             }

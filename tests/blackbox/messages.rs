@@ -451,6 +451,29 @@ fn anthropic_s_own_models_are_asked_in_their_own_language() {
 }
 
 #[test]
+fn what_anthropic_lacks_is_asked_of_nobody_or_of_another() {
+    let origin = Origin::start(completes);
+    let entries = [entry("claude", "anthropic/claude-x", &origin, ""), entry("spare", "openai/gpt-4o", &origin, "")];
+    let ask = |gate: &Gate, path: &str| {
+        let head = format!("POST {path} HTTP/1.1\nx-api-key: {KEY}");
+        send(gate.port, &head, br#"{"model":"claude","input":"hi","prompt":"hi"}"#)
+    };
+    for path in ["/v1/embeddings", "/v1/completions"] {
+        let alone = Gate::start(&config(&entries, ""));
+        let answer = ask(&alone, path);
+        assert_eq!(answer.status(), 501, "{path}: {}", answer.everything());
+        assert!(answer.text().contains("Anthropic has no "), "{path}: {}", answer.text());
+        assert!(origin.seen().is_empty(), "{path}");
+    }
+    for (number, path) in ["/v1/embeddings", "/v1/completions"].into_iter().enumerate() {
+        let gate = Gate::start(&config(&entries, "router_settings:\n  fallbacks: [{claude: [spare]}]\n"));
+        let answer = ask(&gate, path);
+        assert_eq!((answer.status(), answer.one("x-litellm-attempted-retries")), (200, Some("0")), "{path}");
+        assert_eq!((origin.seen().len(), origin.last().target()), (number + 1, path));
+    }
+}
+
+#[test]
 fn what_one_has_had_translated_another_gets_as_it_was_sent() {
     let origin = Origin::start(|exchange| match exchange.request.target() {
         "/v1/messages" => answers(exchange, "200 OK", "", r#"{"type":"message"}"#),
