@@ -38,7 +38,7 @@ impl Heard {
         let mut heard = Self {
             path: Some(path).filter(|path| !is_key(path.as_bytes())).unwrap_or_default(),
             query: query.map(|query| without_keys(query, &is_key)),
-            method: method.to_string(),
+            method: Some(method.to_string()).filter(|method| !is_key(method.as_bytes())).unwrap_or_default(),
             ..Self::alone(id)
         };
         if let Service::Adapter(adapter) = service {

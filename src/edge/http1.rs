@@ -110,7 +110,11 @@ impl Edge {
             next = self.proxy.process_new_http(session, shutdown) => {
                 if next.is_some() { Served::Kept } else { Served::Last }
             }
-            end = poll_fn(|cx| { vitals.fate.uplink.push(); watch.poll(cx) }) => {
+            end = poll_fn(|cx| {
+                // The request waits: what it has written so far is to go.
+                vitals.fate.uplink.push();
+                watch.poll(cx)
+            }) => {
                 log::debug!("a client's connection is given up: {end:?}");
                 Served::Cut
             }

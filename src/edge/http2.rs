@@ -79,7 +79,11 @@ impl HttpServerApp for Streams {
         tokio::select! {
             biased;
             served = self.proxy.process_new_http(session, shutdown) => served,
-            () = poll_fn(|_| { fate.uplink.push(); Poll::Pending }) => None,
+            () = poll_fn(|_| {
+                // The request waits: what it has written so far is to go.
+                fate.uplink.push();
+                Poll::Pending
+            }) => None,
             () = self.cuts(&fate) => None,
         }
     }

@@ -223,8 +223,9 @@ impl Drop for RequestCtx {
         if let Some(vitals) = &self.vitals {
             vitals.silence.end();
         }
-        let route = self.record.route.clone().filter(|_| !self.logged);
-        if let Some(route) = route {
+        if !self.logged
+            && let Some(route) = self.record.route.clone()
+        {
             let cut = self.fate().is_some_and(Fate::was_cut);
             self.record.abandoned(cut);
             // Where its body was still read, the route's path is what is known of its own.

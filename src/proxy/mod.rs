@@ -202,6 +202,7 @@ impl ProxyHttp for EdgeProxy {
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<Box<HttpPeer>> {
         ctx.record.asked.get_or_insert_with(Instant::now);
         member::pick(ctx);
+        ctx.leads_to(None);
         ctx.attempt = Attempt { body_done: session.is_body_empty(), ..Attempt::default() };
         peer::pick(&self.shared.resolver.load(), ctx).await
     }
@@ -270,9 +271,6 @@ impl ProxyHttp for EdgeProxy {
         response: &mut ResponseHeader,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
-        if ctx.attempt.body_done {
-            ctx.leads_to(None);
-        }
         member::judge(session, response, ctx)
     }
 
@@ -298,6 +296,10 @@ impl ProxyHttp for EdgeProxy {
     ) -> Result<Option<Duration>> {
         if end {
             ctx.release();
+        }
+        // Its last piece has been written by now, but where an upstream answers a request that it has not read.
+        if ctx.attempt.body_done {
+            ctx.leads_to(None);
         }
         ctx.record.body(body.as_ref().map_or(0, Bytes::len));
         if let Some(vitals) = &ctx.vitals {

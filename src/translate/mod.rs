@@ -88,7 +88,8 @@ pub trait Adapter: std::fmt::Debug + Send + Sync {
         false
     }
 
-    /// A caller's request becomes OpenAI's. The body is whole, and its size has been judged.
+    /// A caller's request becomes OpenAI's. The body is whole, and its size has been judged. The same request may be translated once
+    /// more for another attempt, and must become the same.
     ///
     /// # Errors
     /// What cannot be carried, by its place.

@@ -64,8 +64,6 @@ enum Failure {
     Upstream(Rejection),
     /// It was not asked: nobody would do better.
     Ours(Rejection),
-    /// It was not asked, but another may be.
-    Elsewhere(Rejection),
     /// The client has left.
     Gone,
 }
@@ -130,6 +128,13 @@ fn operation(service: &Service, style: Style) -> (Operation, bool) {
     }
 }
 
+/// Why `member` cannot be asked for what `service` does; none: it can be.
+pub(super) fn lacks(service: &Service, member: &Member) -> Option<Rejection> {
+    let provider = member.deployment.as_deref()?.provider;
+    let why = provider::lacks(provider, operation(service, provider.style).0)?;
+    Some(Rejection::ModelUnserved(why.to_owned()))
+}
+
 impl Translator {
     /// Asks one deployment. It is not told how it did.
     pub(super) async fn attempt(
@@ -151,9 +156,6 @@ impl Translator {
             Ok(answer) => answer,
             Err(Failure::Gone) => return Tally::Gone,
             Err(Failure::Ours(rejection)) => return Tally::Failed { rejection, outcome: Outcome::Fine, wait: None },
-            Err(Failure::Elsewhere(rejection)) => {
-                return Tally::Failed { rejection, outcome: Outcome::Elsewhere, wait: None };
-            }
             Err(Failure::Upstream(rejection)) => return attempt.failed(rejection),
         };
         let Some(head) = answer.session.response_header() else {
@@ -181,9 +183,6 @@ impl Translator {
         let deployment = attempt.deployment().ok_or_else(internal)?;
         let model = deployment.model(attempt.asked.star.as_deref());
         let (operation, native) = operation(attempt.wish.service, deployment.provider.style);
-        if let Some(why) = provider::lacks(deployment.provider, operation) {
-            return Err(Failure::Elsewhere(Rejection::ModelUnserved(why.to_owned())));
-        }
         let (body, dropped) = body(attempt, deployment, &model, native).map_err(Failure::Ours)?;
         let path = provider::path(deployment.provider, operation, &model);
         let path = attempt.member.target.path_and_query(path.as_bytes(), None, &|_| None, &|_| false);
@@ -223,7 +222,8 @@ impl Translator {
             witness.connected(reused);
             session.set_read_timeout(None);
             session.set_write_timeout(Some(silence));
-            let sent = upload::sent(&mut session, request.clone(), body.clone());
+            let held = dial::holds(attempt.member);
+            let sent = upload::sent(&mut session, request.clone(), body.clone(), held);
             match timeout_at(end, sent).await.map_err(late)? {
                 Ok(whole) => return Ok((session, peer, whole)),
                 Err(error) if !fresh && dial::is_unheard(&error, reused) => fresh = true,

@@ -6,9 +6,10 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{Method, Version, header};
 use pingora::prelude::Result;
 use pingora::protocols::http::ServerSession;
+use tokio::time::timeout;
 
 use super::asking::{heard, read_body};
 use super::{Asking, Ended, Translator, Unread, Wish, Witness, reply};
@@ -37,6 +38,9 @@ impl Witness for Nobody {
     }
 }
 
+/// How long what still comes of a refused body is thrown away, so that its client reads why.
+const LINGER: Duration = Duration::from_secs(2);
+
 impl Translator {
     /// Reads the request at `http`, serves it by `service`, whatever its path, and ends the connection.
     ///
@@ -51,6 +55,7 @@ impl Translator {
         if let Err(rejection) = self.answer(http, snapshot, service, &id).await? {
             let call = heard(http.req_header(), snapshot, service, &id);
             reply::refuse(http, service, &rejection, &call.call()).await?;
+            discard(http).await;
         }
         http.finish_body().await
     }
@@ -67,6 +72,9 @@ impl Translator {
             return Ok(Err(Rejection::MethodNotAllowed(vec![Method::POST.to_string()])));
         }
         let heard = heard(head, snapshot, service, id);
+        if head.version != Version::HTTP_10 && head.headers.contains_key(header::EXPECT) {
+            http.write_continue_response().await?;
+        }
         match read_body(http, snapshot.request_bytes.unwrap_or(MODEL_BODY), &|_| false).await {
             Ok(body) => Ok(self.unasked(http, snapshot, service, body, heard).await),
             Err(Unread::Refused(rejection)) => Ok(Err(rejection)),
@@ -89,10 +97,16 @@ impl Translator {
         let asking = Asking::of(service, heard, body)?;
         let model = asking.model();
         let asked = snapshot.models.find(model).ok_or_else(|| Rejection::NoModel(model.to_owned()))?;
-        let fields = HeaderMap::new();
+        let fields = http.req_header().headers.clone();
         let id = asking.call().id;
         let wish =
             Wish { snapshot, model, asked: &asked, service, asking: &asking, fields: &fields, standing: &[], id };
         self.serve(http, wish, &mut Nobody).await
     }
+}
+
+/// Reads and forgets what is left of the body.
+async fn discard(http: &mut ServerSession) {
+    let rest = async { while let Ok(Some(_)) = http.read_request_body().await {} };
+    let _ = timeout(LINGER, rest).await;
 }

@@ -6,6 +6,7 @@
 use std::future::Future;
 
 use bytes::Bytes;
+use http::Method;
 use http::header::{self, HeaderMap};
 use pingora::http::ResponseHeader;
 use pingora::prelude::Result;
@@ -98,15 +99,20 @@ fn plain(wish: Wish<'_>, kind: &str, length: Option<usize>) -> Result<ResponseHe
             head.insert_header("X-Accel-Buffering", "no")?;
         }
     }
-    head.insert_header("x-litellm-call-id", wish.id)?;
-    match wish.service.dialect() {
-        Some(Dialect::Anthropic) => head.insert_header("request-id", wish.id)?,
-        _ => head.insert_header("x-request-id", wish.id)?,
-    }
+    name(&mut head, wish.service, wish.id)?;
     for (name, value) in wish.standing {
         head.insert_header(name, value.clone())?;
     }
     Ok(head)
+}
+
+/// Tells the id of the call, as everybody is told it and as the clients of the service look for it.
+fn name(head: &mut ResponseHeader, service: &Service, id: &str) -> Result<()> {
+    head.insert_header("x-litellm-call-id", id)?;
+    match service.dialect() {
+        Some(Dialect::Anthropic) => head.insert_header("request-id", id),
+        _ => head.insert_header("x-request-id", id),
+    }
 }
 
 /// Says why `call` is not served.
@@ -121,10 +127,11 @@ pub(super) async fn refuse(
     let mut head = ResponseHeader::build(rejection.status_in(dialect), Some(8))?;
     head.insert_header("Content-Type", JSON)?;
     head.insert_header("Content-Length", body.len())?;
-    head.insert_header("x-litellm-call-id", call.id)?;
+    name(&mut head, service, call.id)?;
     for (name, value) in rejection.headers() {
         head.insert_header(name, value)?;
     }
+    let body = if http.req_header().method == Method::HEAD { Vec::new() } else { body };
     http.write_response_header(Box::new(head)).await?;
     http.write_response_body(Bytes::from(body), true).await
 }

@@ -12,7 +12,7 @@ use pingora::protocols::http::ServerSession;
 use tokio::time::sleep;
 
 use super::asking::Asking;
-use super::exchange::Attempt;
+use super::exchange::{self, Attempt};
 use super::{Translator, Witness, reply};
 use crate::clock::Moment;
 use crate::rejection::Rejection;
@@ -133,7 +133,10 @@ impl Translator {
         witness: &mut dyn Witness,
     ) -> Tally {
         let models = &wish.snapshot.models;
-        let mut tried = Tried::new();
+        // Who does not serve this is not asked, and nothing is counted for it.
+        let lacking = |number: &usize| exchange::lacks(wish.service, group.member(*number));
+        let unable: Tried = (0..group.count()).filter(|number| lacking(number).is_some()).collect();
+        let mut tried = unable.clone();
         let mut left = wanted_retries(wish.fields).unwrap_or(models.retries);
         let mut rounds = 0u32;
         let mut failed: Option<Failed> = None;
@@ -145,7 +148,7 @@ impl Translator {
                     let Some(pause) = failed.as_ref().and_then(|failed| pause(failed, rounds, models.pause)) else {
                         break;
                     };
-                    tried.clear();
+                    tried.clone_from(&unable);
                     rounds += 1;
                     if reply::unless_gone(http, sleep(pause)).await.is_none() {
                         return Tally::Gone;
@@ -174,7 +177,10 @@ impl Translator {
                 answered => return answered,
             }
         }
-        let (rejection, outcome, wait) = failed.unwrap_or((Rejection::Internal, Outcome::Fine, None));
+        let (rejection, outcome, wait) = failed.unwrap_or_else(|| {
+            let why = unable.first().and_then(lacking);
+            (why.unwrap_or(Rejection::Internal), Outcome::Elsewhere, None)
+        });
         Tally::Failed { rejection, outcome, wait }
     }
 

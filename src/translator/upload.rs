@@ -23,14 +23,32 @@ const PIECE: usize = 64 << 10;
 /// How long the answer of a server is waited for that reads no further.
 const LAST_WORD: Duration = Duration::from_millis(100);
 
-/// Sends the request and waits for the head of the answer. Whether the request was sent whole.
-pub(super) async fn sent(session: &mut HttpSession, request: RequestHeader, body: Bytes) -> Result<bool, Box<Error>> {
+/// What has stopped a request on its way.
+enum Stopped {
+    /// The server takes no more of it.
+    Writing(Box<Error>),
+    /// The server's answer cannot be read, and is not read again.
+    Reading(Box<Error>),
+}
+
+/// Sends the request and waits for the head of the answer. Whether the request was sent whole. `held`: whether the connection holds
+/// back what fills no segment.
+pub(super) async fn sent(
+    session: &mut HttpSession,
+    request: RequestHeader,
+    body: Bytes,
+    held: bool,
+) -> Result<bool, Box<Error>> {
     let mut error = match write(session, request, body).await {
         Ok(whole) => {
+            if held {
+                push(session);
+            }
             read(session).await?;
             return Ok(whole);
         }
-        Err(error) => error,
+        Err(Stopped::Reading(error)) => return Err(error),
+        Err(Stopped::Writing(error)) => error,
     };
     // Who closes has often said why, and the end has overtaken it.
     if let Ok(Ok(())) = timeout(LAST_WORD, read(session)).await {
@@ -44,23 +62,22 @@ pub(super) async fn sent(session: &mut HttpSession, request: RequestHeader, body
 }
 
 /// Sends the request, unless the server says no meanwhile.
-async fn write(session: &mut HttpSession, request: RequestHeader, mut rest: Bytes) -> Result<bool, Box<Error>> {
-    session.write_request_header(Box::new(request)).await?;
+async fn write(session: &mut HttpSession, request: RequestHeader, mut rest: Bytes) -> Result<bool, Stopped> {
+    session.write_request_header(Box::new(request)).await.map_err(Stopped::Writing)?;
     loop {
         let piece = rest.split_to(rest.len().min(PIECE));
-        session.write_request_body(piece, rest.is_empty()).await?;
+        session.write_request_body(piece, rest.is_empty()).await.map_err(Stopped::Writing)?;
         if rest.is_empty() {
-            session.finish_request_body().await?;
-            push(session);
+            session.finish_request_body().await.map_err(Stopped::Writing)?;
             return Ok(true);
         }
-        if has_refused(session).await? {
+        if has_refused(session).await.map_err(Stopped::Reading)? {
             return Ok(false);
         }
     }
 }
 
-/// Lets go what a plain connection holds back.
+/// Lets go what is held back.
 fn push(session: &HttpSession) {
     if let HttpSession::H1(session) = session {
         uplink::push(session.id());

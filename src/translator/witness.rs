@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Hears what happens, in this order; but for what is said each time.
+/// Hears what happens.
 pub trait Witness: Send {
     /// An upstream is about to be asked, the first or another.
     fn asked(&mut self, deployment: &str, at: Instant);

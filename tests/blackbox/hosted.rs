@@ -21,9 +21,14 @@ struct Hosted {
 
 impl Hosted {
     fn start(origin: &Origin) -> Self {
+        Self::over(&[entry("small", "openai/gpt-4o", origin, "")])
+    }
+
+    /// The example, running with these models.
+    fn over(entries: &[String]) -> Self {
         let folder = folder();
         let (file, socket) = (folder.join("config.yaml"), folder.join("messages.sock"));
-        let text = config(&[entry("small", "openai/gpt-4o", origin, "")], "router_settings: {num_retries: 0}\n");
+        let text = config(entries, "router_settings: {num_retries: 0}\n");
         std::fs::write(&file, text).expect("config");
         let mut command = example("hosted");
         let child = command.arg(&file).arg(&socket).stderr(Stdio::null()).spawn().expect("the example starts");
@@ -111,6 +116,29 @@ fn what_is_refused_is_said_in_the_language_of_the_adapter() {
         let answer = hosted.ask(head, body);
         assert_eq!((answer.status(), &read(&answer)["type"]), (status, &json!("error")), "{}", answer.everything());
         assert_eq!(read(&answer)["error"]["type"], kind, "{}", answer.everything());
+        assert_eq!(answer.one("request-id"), answer.one("x-litellm-call-id"), "{}", answer.everything());
+        assert!(answer.one("request-id").is_some());
     }
     assert_eq!(origin.seen().len(), 1);
+}
+
+#[test]
+fn a_hosted_request_is_read_and_sent_on_as_any() {
+    let origin = Origin::start(|exchange| answers(exchange, "200 OK", "", r#"{"type":"message","content":[]}"#));
+    let hosted = Hosted::over(&[entry("small", "anthropic/claude-x", &origin, "")]);
+    // A client that waits to be asked for its body, and speaks a beta of Anthropic's.
+    let mut stream = UnixStream::connect(&hosted.socket).expect("the socket");
+    let head = format!(
+        "POST /v1/messages HTTP/1.1\r\nHost: local\r\nExpect: 100-continue\r\nanthropic-beta: some-beta\r\nContent-Length: {}\r\n\r\n",
+        ASKED.len()
+    );
+    stream.write_all(head.as_bytes()).expect("a head");
+    let mut reader = BufReader::new(stream.try_clone().expect("a socket"));
+    assert_eq!(Message::head(&mut reader).expect("a head").expect("an answer").status(), 100);
+    stream.write_all(ASKED).expect("a body");
+    assert_eq!(Message::head(&mut reader).expect("a head").expect("an answer").status(), 200);
+    assert_eq!(origin.only().one("anthropic-beta"), Some("some-beta"));
+    // One whose body is too large reads why, also when it has sent all of it.
+    let answer = hosted.ask("POST / HTTP/1.1", &vec![b' '; 33 << 20]);
+    assert_eq!((answer.status(), &read(&answer)["error"]["type"]), (413, &json!("request_too_large")));
 }

@@ -33,6 +33,7 @@ mod model_faults;
 mod model_rights;
 mod models;
 mod names;
+mod natives;
 mod probe;
 mod reload;
 mod retries;
