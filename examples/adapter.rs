@@ -19,8 +19,7 @@ impl Adapter for Ask {
         let Some(Value::String(ask)) = asked.shift_remove("ask") else {
             return Err(Refusal::at("ask", "write what you want to know, as a text"));
         };
-        let (mut chat, rest): (Chat, Chat) =
-            asked.into_iter().partition(|(name, _)| matches!(name.as_str(), "model" | "stream"));
+        let (mut chat, rest): (Chat, Chat) = asked.into_iter().partition(|(key, _)| key == "model" || key == "stream");
         chat.insert("messages".into(), json!([{"role": "user", "content": ask}]));
         Ok(Translated { chat, notes: ask.into(), dropped: rest.into_iter().map(|(name, _)| name).collect() })
     }
@@ -31,7 +30,7 @@ impl Adapter for Ask {
     }
 
     fn stream(&self, _: &Call<'_>, _: &Value) -> Box<dyn Stream> {
-        Box::new(Telling)
+        Box::new(Ask)
     }
 
     fn error(&self, call: &Call<'_>, problem: &Problem) -> Vec<u8> {
@@ -39,9 +38,7 @@ impl Adapter for Ask {
     }
 }
 
-struct Telling;
-
-impl Stream for Telling {
+impl Stream for Ask {
     fn event(&mut self, event: Event<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
         let mut tell = |value: Value| out.extend(format!("data: {value}\n\n").into_bytes());
         match event {

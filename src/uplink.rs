@@ -5,7 +5,8 @@
 //! tcp(7)) until whoever runs the request lets it go, which is when the request waits for something. Should nobody, the kernel
 //! does so after 200 ms: a piece may be late then, and is never lost.
 //!
-//! Connections with TLS are left alone: their handshake, and HTTP/2 on them, write from places that nobody here sees.
+//! It does not know when a request waits. Connections with TLS are left alone: their handshake, and HTTP/2 on them, write from
+//! places that nobody here sees.
 
 use std::io;
 use std::os::fd::{AsFd, RawFd};

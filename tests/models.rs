@@ -20,6 +20,7 @@ mod process;
 
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use authority::{Authority, Protocol, Validity};
@@ -27,6 +28,9 @@ use call::post;
 use origin::{Answer, Origin, Seen};
 use process::{Folder, Serving};
 use serde_json::{Value, json};
+use tollgate::completion::adapter_completion;
+use tollgate::config::env::Environ;
+use tollgate::config::{self, Overrides};
 use tollgate::provider::{Auth, PROVIDERS, Provider, Style};
 
 const KEY: &str = "sk-caller-0123456789abcdef";
@@ -199,4 +203,47 @@ fn a_call_needs_no_server() {
         let [seen] = &requests[..] else { panic!("{requests:?}") };
         assert_eq!((seen.path.as_str(), seen.values("authorization")), (path, vec!["Bearer the-key"]));
     }
+}
+
+/// Where a program keeps its keys.
+struct Keys;
+
+impl Environ for Keys {
+    fn variable(&self, name: &str) -> Option<String> {
+        (name == "OPENAI_API_KEY").then(|| "the-key".to_owned())
+    }
+
+    fn file(&self, path: &Path) -> std::io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+}
+
+/// `adapter_completion` of the specification, as a function of the library.
+#[test]
+fn a_call_needs_no_process() {
+    let (authority, folder) = (Authority::new(), Folder::new());
+    let host = "api.openai.com";
+    let origin = Origin::start(authority.server(host, Validity::Now, Protocol::Http1), completes);
+    let file = folder.0.join("config.yaml");
+    let models = "model_list: [{model_name: m, litellm_params: {model: gpt-3.5-turbo}}]\n";
+    fs::write(&file, format!("{models}{}", led(&[(host, &origin)], &authority, &folder))).expect("the config");
+    let (config, report) = config::load(&file, &Keys, &Overrides::default());
+    let config = config.unwrap_or_else(|| panic!("{:?}", report.problems));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let complete =
+        |adapter: &str, asked: &str| runtime.block_on(adapter_completion(&config, adapter, asked.as_bytes()));
+    let answer = complete("anthropic", ASKED).expect("an answer");
+    let message: Value = serde_json::from_slice(&answer).expect("JSON");
+    assert_eq!((&message["model"], &message["content"][0]["text"]), (&json!("m"), &json!("Hi!")));
+    let requests = origin.requests();
+    let [seen] = &requests[..] else { panic!("{requests:?}") };
+    assert_eq!((seen.path.as_str(), seen.values("authorization")), ("/v1/chat/completions", vec!["Bearer the-key"]));
+    for (adapter, asked, status) in [
+        ("nobodys", ASKED.to_owned(), 404),
+        ("anthropic", ASKED.replace(r#""m""#, r#""other""#), 404),
+        ("anthropic", "{".to_owned(), 400),
+    ] {
+        assert_eq!(complete(adapter, &asked).map_err(|problem| problem.status), Err(status), "{adapter} {asked}");
+    }
+    assert_eq!(origin.requests().len(), 1, "nobody is asked what is refused");
 }

@@ -2,6 +2,8 @@
 //!
 //! The law: never a key, whatever it stands in: a line, a parameter, a part of the path, each is left out that holds one. It is
 //! the same for a request that is served and for one that is refused.
+//!
+//! The body is not looked at.
 
 use http::{HeaderMap, Method};
 

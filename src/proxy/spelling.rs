@@ -3,6 +3,8 @@
 //! The law: a client reads an upstream's names as the upstream spelled them. Where that is how Pingora spells them anyway, nothing
 //! has to be remembered: fields are then added at a quarter of the cost, since every field in the memory is hashed twice and
 //! its name copied and shared.
+//!
+//! What is told is not decided here.
 
 use std::mem;
 

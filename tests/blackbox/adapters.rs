@@ -131,12 +131,22 @@ fn it_can_be_tried_offline() {
     }
 }
 
+fn file(path: &str) -> String {
+    std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a file")
+}
+
+#[test]
+fn an_adapter_is_short() {
+    let example = file("examples/adapter.rs");
+    let adapter = example.split("\nfn main").next().and_then(|text| text.split_once("#[derive(Debug)]"));
+    let (_, adapter) = adapter.expect("an adapter");
+    let lines = 1 + adapter.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("///")).count();
+    assert!((20..40).contains(&lines), "{lines} lines");
+}
+
 #[test]
 fn the_page_shows_what_is_compiled() {
-    let read = |path: &str| {
-        std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a file")
-    };
-    let (page, example) = (read("docs/adapters.md"), read("examples/adapter.rs"));
+    let (page, example) = (file("docs/adapters.md"), file("examples/adapter.rs"));
     let blocks: Vec<&str> = page.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     assert!(blocks.len() >= 5, "only {} blocks", blocks.len());
     for block in blocks {
